@@ -1,0 +1,183 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "base/text.h"
+#include "db/guard.h"
+#include "trust/digest.h"
+
+#define RETRY_USEC     (250 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC (2 * USEC_PER_SEC)
+#define LOCK_NAME_MAX  64 /* of GET_LOCK() */
+
+/* How long an ALTER may wait for the lock of a table, while all who come after it wait behind it. In seconds. */
+#define TABLE_LOCK_SECONDS 1
+
+void guard_close(Guard *g) {
+        g->sql = sql_close(g->sql);
+        free(g->database);
+        free(g->lock);
+        *g = (Guard){0};
+}
+
+/* "releasemgr:shop"; databases with long names are told apart by a digest. */
+static char *lock_name(const char *database) {
+        _cleanup_free_ char *name = text_format("releasemgr:%s", database);
+        char digest[DIGEST_TEXT_MAX];
+        Digest d;
+
+        if (!name)
+                return NULL;
+        if (strlen(name) <= LOCK_NAME_MAX)
+                return sql_quote(name, strlen(name));
+        if (digest_of(name, strlen(name), &d) < 0)
+                return NULL;
+        return sql_quote(digest_to_text(&d, digest), LOCK_NAME_MAX);
+}
+
+static int refuse_proxy(Error *e) {
+        int r = error_set(e, ERROR_REFUSED, -EPERM,
+                        "the connection to the database goes through a proxy that shares sessions, so that a "
+                        "lock "
+                        "would not be ours");
+
+        return error_hint(e, r, "Let [Database] name the server itself, not the proxy.");
+}
+
+static int refuse_galera(Error *e) {
+        int r = error_set(e, ERROR_REFUSED, -EPERM,
+                        "the database is a node of a Galera cluster, where a lock holds on one node only");
+
+        return error_hint(e, r,
+                        "Run migrations with a tool that knows the cluster; releasemgr cannot do it safely.");
+}
+
+static int refuse_read_only(Error *e) {
+        int r = error_set(e, ERROR_REFUSED, -EROFS, "the database server is read-only");
+
+        return error_hint(e, r,
+                        "It is a replica, or a primary that failed over: let [Database] name the primary.");
+}
+
+/* Looks what kind of server this is and sets the session up. */
+static int guard_probe(Guard *g, GuardNeed need, Error *e) {
+        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+        int r;
+
+        g->mariadb = sql_is_mariadb(g->sql);
+        r = sql_select(g->sql, &rows, e,
+                        "SELECT CONNECTION_ID(), @@read_only OR @@innodb_read_only, %s, @@SESSION.sql_mode, "
+                        "@@default_storage_engine = 'InnoDB' AND COALESCE(%s, 'InnoDB') = 'InnoDB'",
+                        g->mariadb ? "@@wsrep_on" : "0", g->mariadb ? "@@enforce_storage_engine" : "NULL");
+        if (r < 0)
+                return r;
+        g->mode = sql_mode_parse(sql_result_get(rows, 0, 3) ?: "", sql_result_size(rows, 0, 3));
+        g->innodb = sql_result_u64(rows, 0, 4);
+        if (need == GUARD_READ)
+                return 0;
+        if (sql_result_u64(rows, 0, 0) != sql_thread_id(g->sql))
+                return refuse_proxy(e);
+        if (sql_result_u64(rows, 0, 2))
+                return refuse_galera(e);
+        if (sql_result_u64(rows, 0, 1))
+                return refuse_read_only(e);
+        return sql_exec(g->sql, e, "SET SESSION lock_wait_timeout = %d", TABLE_LOCK_SECONDS);
+}
+
+static int guard_try(const SqlOptions *options, GuardNeed need, Guard *ret, Error *e) {
+        _cleanup_guard_ Guard g = {0};
+        int r;
+
+        if (isempty(options->database))
+                return error_set(e, ERROR_USAGE, -EINVAL, "no database is configured");
+        g.database = sql_quote_name(options->database);
+        g.lock = lock_name(options->database);
+        if (!g.database || !g.lock)
+                return -ENOMEM;
+        r = sql_open(options, &g.sql, e);
+        if (r >= 0)
+                r = guard_probe(&g, need, e);
+        if (r < 0)
+                return r;
+        *ret = TAKE(g);
+        return 0;
+}
+
+static bool is_worth_waiting(GuardNeed need, int r) {
+        return r == -ECONNRESET || r == -ETIMEDOUT || (r == -EROFS && need == GUARD_WRITE_AGAIN);
+}
+
+int guard_open(const SqlOptions *options, GuardNeed need, uint64_t deadline, GuardWaiting waiting,
+                void *userdata, Guard *ret, Error *e) {
+        _cleanup_free_ char *said = NULL; /* what is waited for is told once */
+        uint64_t pause = RETRY_USEC;
+
+        for (;;) {
+                _cleanup_error_ Error here = ERROR_INIT;
+                int r;
+
+                r = guard_try(options, need, ret, &here);
+                if (r >= 0)
+                        return r;
+                if (!is_worth_waiting(need, r) || clock_monotonic() + pause >= deadline) {
+                        error_move(e, &here);
+                        return r;
+                }
+                if (waiting && (!said || !streq(said, error_message(&here, r))))
+                        waiting(error_message(&here, r), userdata);
+                free(said);
+                said = strdup(error_message(&here, r));
+                r = fiber_sleep(pause);
+                if (r < 0)
+                        return r;
+                pause = MIN_OF(2 * pause, RETRY_MAX_USEC);
+        }
+}
+
+/* Who has the lock, for people. */
+static char *lock_holder(Guard *g) {
+        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+
+        if (sql_select(g->sql, &rows, NULL,
+                            "SELECT id, user, host FROM information_schema.PROCESSLIST WHERE id = "
+                            "IS_USED_LOCK(%s)",
+                            g->lock) < 0 ||
+                        sql_result_rows(rows) == 0)
+                return strdup("another session holds the lock of the database");
+        return text_format("connection %s (%s from %s) holds the lock of the database",
+                        sql_result_get(rows, 0, 0), sql_result_get(rows, 0, 1), sql_result_get(rows, 0, 2));
+}
+
+int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata, Error *e) {
+        for (unsigned seconds = 0;; seconds = 1) {
+                _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+                _cleanup_free_ char *holder = NULL;
+                int r;
+
+                r = sql_select(g->sql, &rows, e, "SELECT GET_LOCK(%s, %u)", g->lock, seconds);
+                if (r < 0)
+                        return r;
+                if (sql_result_u64(rows, 0, 0) == 1) {
+                        g->locked = true;
+                        return 0;
+                }
+                holder = lock_holder(g);
+                if (!holder)
+                        return -ENOMEM;
+                if (clock_monotonic() >= deadline) {
+                        r = error_set(e, ERROR_LOCKED, -EBUSY, "%s", holder);
+                        return error_hint(e, r, "Another runner is at work; wait for it to end.");
+                }
+                if (waiting)
+                        waiting(holder, userdata);
+        }
+}
+
+int guard_renew(Guard *g, Error *e) {
+        int r;
+
+        g->locked = false;
+        r = sql_reset(g->sql, e);
+        return r < 0 ? r : sql_exec(g->sql, e, "SET SESSION lock_wait_timeout = %d", TABLE_LOCK_SECONDS);
+}

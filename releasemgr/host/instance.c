@@ -1,0 +1,161 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "host/call.h"
+#include "host/instance.h"
+
+/* For a killed process to be gone. */
+#define KILL_USEC (10 * USEC_PER_SEC)
+
+bool unit_is_template(const char *unit) {
+        const char *at = strchr(unit, '@');
+
+        return at && at > unit && at[1] == '.';
+}
+
+/* systemd.unit(5), "String Escaping for Inclusion in Unit Names". A version never begins with a dot. */
+static int escape(const char *s, Text *t) {
+        int r = 0;
+
+        for (; *s && r >= 0; s++)
+                if (isalnum((unsigned char) *s) || *s == '_' || *s == '.' || *s == ':')
+                        r = text_add(t, s, 1);
+                else
+                        r = text_addf(t, "\\x%02x", (unsigned char) *s);
+        return r;
+}
+
+static int hex_digit(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int unescape(const char *s, size_t n, Text *t) {
+        int r = 0;
+
+        for (const char *end = s + n; s < end && r >= 0; s++) {
+                char c = *s == '-' ? '/' : *s;
+
+                if (c == '\\') {
+                        if (end - s < 4 || s[1] != 'x' || hex_digit(s[2]) < 0 || hex_digit(s[3]) < 0)
+                                return -EINVAL;
+                        c = (char) (hex_digit(s[2]) << 4 | hex_digit(s[3]));
+                        s += 3;
+                }
+                r = text_add(t, &c, 1);
+        }
+        return r;
+}
+
+int instance_name(const char *template, const char *version, char ret[static UNIT_NAME_MAX]) {
+        _cleanup_text_ Text instance = TEXT_INIT;
+        const char *suffix;
+        int r;
+
+        if (!unit_is_template(template) || isempty(version))
+                return -EINVAL;
+        suffix = strchr(template, '@') + 1;
+        r = escape(version, &instance);
+        if (r < 0)
+                return r;
+        r = snprintf(ret, UNIT_NAME_MAX, "%.*s%s%s", (int) (suffix - template), template, instance.data,
+                        suffix);
+        return r >= UNIT_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int instance_version(const char *template, const char *unit, char **ret) {
+        _cleanup_text_ Text version = TEXT_INIT;
+        size_t prefix, suffix, n = strlen(unit);
+        int r;
+
+        if (!unit_is_template(template))
+                return -EINVAL;
+        prefix = strchr(template, '@') + 1 - template;
+        suffix = strlen(template) - prefix;
+        if (n <= prefix + suffix || strncmp(unit, template, prefix) != 0 ||
+                        !endswith(unit, template + prefix))
+                return -EINVAL;
+        r = unescape(unit + prefix, n - prefix - suffix, &version);
+        if (r < 0)
+                return r;
+        *ret = text_take(&version);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* The names in an answer of ListUnitsByPatterns. */
+static int read_names(sd_bus_message *m, char ***ret) {
+        _cleanup_strv_ char **l = NULL;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(ssssssouso)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'r', "ssssssouso")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0)
+                        r = strv_add(&l, name);
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "sssssouso");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        strv_sort(l);
+        *ret = TAKE(l);
+        return 0;
+}
+
+int instances_running(Bus *b, const char *template, char ***ret, Error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *pattern = NULL;
+        const char *suffix = strchr(template, '@');
+        int r;
+
+        if (!unit_is_template(template))
+                return error_set(e, ERROR_USAGE, -EINVAL, "%s is no template", template);
+        pattern = text_format("%.*s@*%s", (int) (suffix - template), template, suffix + 1);
+        if (!pattern)
+                return -ENOMEM;
+        r = manager_call(b, "ListUnitsByPatterns", 0, &reply, e, "asas", 4, "active", "reloading",
+                        "activating", "deactivating", 1, pattern);
+        if (r < 0)
+                return error_prefix(e, r, "Cannot list the instances of %s: ", template);
+        r = read_names(reply, ret);
+        return r < 0 ? error_errno(e, r, "Cannot understand systemd's answer about %s", template) : 0;
+}
+
+int instance_start(Bus *b, const char *template, const char *version, uint64_t deadline_usec,
+                UnitOutcome *outcome, Error *e) {
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = instance_name(template, version, unit);
+        if (r < 0)
+                return error_errno(e, r, "%s cannot have an instance '%s'", template, version);
+        r = unit_reset_failed(b, unit, e);
+        if (r >= 0)
+                r = unit_start(b, unit, deadline_usec, outcome, e);
+        if (r >= 0 || r == -ENOENT || r == -ERFKILL || r == -ENOEXEC)
+                return r;
+        (void) instance_drain(b, unit, KILL_USEC, NULL); /* before it hits a start limit */
+        return r;
+}
+
+int instance_drain(Bus *b, const char *unit, uint64_t drain_usec, Error *e) {
+        uint64_t kill_usec = clock_monotonic() + drain_usec;
+        _cleanup_error_ Error error = ERROR_INIT;
+        UnitOutcome outcome;
+        int r;
+
+        r = unit_stop_or_kill(b, unit, kill_usec, kill_usec + KILL_USEC, &outcome, &error);
+        if (r == -ENOENT) /* its template is gone, and so is it */
+                return 0;
+        error_move(e, &error);
+        return r < 0 ? r : outcome.killed;
+}

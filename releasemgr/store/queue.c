@@ -1,0 +1,151 @@
+#include <errno.h>
+#include <pthread.h>
+
+#include "store/queue.h"
+
+/* A piece is free once every reader has given it back, which it does by asking for the next one. */
+typedef struct Reader {
+        uint64_t done; /* pieces given back */
+        bool has;      /* the one behind them */
+} Reader;
+
+struct Queue {
+        pthread_mutex_t mutex;
+        pthread_cond_t more, room; /* for the readers, and for the writer */
+        void (*on_room)(void *userdata);
+        void *userdata;
+        bool closed;
+        bool aborted;
+        uint64_t put; /* pieces in all */
+        unsigned n_readers;
+        Reader readers[QUEUE_READERS_MAX];
+        size_t capacity, piece_size; /* of the ring */
+        size_t *sizes;
+        char *pieces;
+};
+
+int queue_new(size_t pieces, size_t piece_size, unsigned readers, void (*on_room)(void *userdata),
+                void *userdata, Queue **ret) {
+        _cleanup_(queue_free_p) Queue *q = calloc(1, sizeof(*q));
+
+        if (!q)
+                return -ENOMEM;
+        *q = (Queue){.capacity = pieces,
+                        .piece_size = piece_size,
+                        .n_readers = readers,
+                        .on_room = on_room,
+                        .userdata = userdata,
+                        .sizes = calloc(pieces, sizeof(*q->sizes)),
+                        .pieces = malloc(pieces * piece_size)};
+        (void) pthread_mutex_init(&q->mutex, NULL);
+        (void) pthread_cond_init(&q->more, NULL);
+        (void) pthread_cond_init(&q->room, NULL);
+        if (!q->sizes || !q->pieces)
+                return -ENOMEM;
+        *ret = TAKE(q);
+        return 0;
+}
+
+Queue *queue_free(Queue *q) {
+        if (!q)
+                return NULL;
+        (void) pthread_mutex_destroy(&q->mutex);
+        (void) pthread_cond_destroy(&q->more);
+        (void) pthread_cond_destroy(&q->room);
+        free(q->sizes);
+        free(q->pieces);
+        free(q);
+        return NULL;
+}
+
+/* Pieces that a reader has still to give back. */
+static size_t queue_fill(const Queue *q) {
+        uint64_t done = q->put;
+
+        for (unsigned i = 0; i < q->n_readers; i++)
+                done = MIN_OF(done, q->readers[i].done);
+        return q->put - done;
+}
+
+static bool is_full(const Queue *q) {
+        return queue_fill(q) == q->capacity;
+}
+
+static int put(Queue *q, const void *data, size_t size, bool block) {
+        size_t place;
+        int r;
+
+        (void) pthread_mutex_lock(&q->mutex);
+        while (block && !q->aborted && is_full(q))
+                (void) pthread_cond_wait(&q->room, &q->mutex);
+        r = q->aborted ? -ECANCELED : is_full(q) ? -EAGAIN : 0;
+        (void) pthread_mutex_unlock(&q->mutex);
+        if (r < 0)
+                return r;
+        place = q->put % q->capacity; /* free, and nobody else writes */
+        memcpy(q->pieces + place * q->piece_size, data, size);
+        q->sizes[place] = size;
+        (void) pthread_mutex_lock(&q->mutex);
+        q->put++;
+        (void) pthread_cond_broadcast(&q->more);
+        (void) pthread_mutex_unlock(&q->mutex);
+        return 0;
+}
+
+int queue_put(Queue *q, const void *data, size_t size) {
+        return put(q, data, size, true);
+}
+
+int queue_try_put(Queue *q, const void *data, size_t size) {
+        return put(q, data, size, false);
+}
+
+/* A writer that waits is woken when half of the ring is free, so that the threads do not change places for each piece. */
+static void give_back(Queue *q, Reader *reader) {
+        (void) pthread_mutex_lock(&q->mutex);
+        reader->done++;
+        reader->has = false;
+        if (queue_fill(q) <= q->capacity / 2)
+                (void) pthread_cond_signal(&q->room);
+        (void) pthread_mutex_unlock(&q->mutex);
+        if (q->on_room)
+                q->on_room(q->userdata);
+}
+
+int queue_get(Queue *q, unsigned reader, const void **ret, size_t *ret_size) {
+        Reader *own = &q->readers[reader];
+        size_t place;
+        int r;
+
+        if (own->has)
+                give_back(q, own);
+        (void) pthread_mutex_lock(&q->mutex);
+        while (!q->aborted && !q->closed && own->done == q->put)
+                (void) pthread_cond_wait(&q->more, &q->mutex);
+        r = q->aborted ? -ECANCELED : own->done < q->put;
+        own->has = r > 0;
+        place = own->done % q->capacity;
+        (void) pthread_mutex_unlock(&q->mutex);
+        if (r > 0) {
+                *ret = q->pieces + place * q->piece_size;
+                *ret_size = q->sizes[place];
+        }
+        return r;
+}
+
+void queue_close(Queue *q) {
+        (void) pthread_mutex_lock(&q->mutex);
+        q->closed = true;
+        (void) pthread_cond_broadcast(&q->more);
+        (void) pthread_mutex_unlock(&q->mutex);
+}
+
+void queue_abort(Queue *q) {
+        (void) pthread_mutex_lock(&q->mutex);
+        q->aborted = true;
+        (void) pthread_cond_broadcast(&q->more);
+        (void) pthread_cond_signal(&q->room);
+        (void) pthread_mutex_unlock(&q->mutex);
+        if (q->on_room)
+                q->on_room(q->userdata);
+}
