@@ -112,9 +112,8 @@ char *unit_text_entry(const UnitOptions *o) {
                         "# client comes while none runs.\n"
                         "[Unit]\n"
                         "Description=Start the current release of %s\n"
-                        "%s"
+                        "%s%s"
                         "After=releasemgr-recover.service%s\n"
-                        "ConditionPathExists=%s/%s/current\n"
                         "\n"
                         "[Service]\n"
                         "Type=oneshot\n"
@@ -122,5 +121,5 @@ char *unit_text_entry(const UnitOptions *o) {
                         "\n"
                         "[Install]\n"
                         "WantedBy=multi-user.target\n",
-                        o->apps, o->app, o->app, socket, after, o->apps, o->app, o->program, o->app);
+                        o->apps, o->app, o->app, socket, start_limit(o), after, o->program, o->app);
 }

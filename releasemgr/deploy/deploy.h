@@ -93,7 +93,7 @@ int deploy_recover(const DeployOptions *o, bool boot, DeployReport *ret, Error *
 int deploy_unit(const DeployOptions *o, const char *version, char ret[static UNIT_NAME_MAX], Error *e);
 
 /* Starts the unit that runs the release which `current` names: what the plain unit beside a template does at boot and
- * when the app's socket is touched. */
+ * when the app's socket is touched. 1, 0 where no release is active yet, or a negative errno. Suspends. */
 int deploy_start(const DeployOptions *o, Error *e);
 
 /* Whether the unit's main process runs from @version's directory. 1, 0 (also where @version is NULL), or a negative

@@ -2,9 +2,14 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "base/text.h"
 #include "deploy/service.h"
 #include "host/instance.h"
+
+/* What could not start takes this long at least. A client that waits has us started again at once, and systemd closes the
+ * socket, and refuses whoever waits, after 20 starts in 2 s (TriggerLimitBurst= in systemd.socket(5)). */
+#define PACE_USEC USEC_PER_SEC
 
 int deploy_unit(const DeployOptions *o, const char *version, char ret[static UNIT_NAME_MAX], Error *e) {
         _cleanup_free_ char *current = NULL;
@@ -24,14 +29,27 @@ int deploy_unit(const DeployOptions *o, const char *version, char ret[static UNI
         return r < 0 ? error_errno(e, r, "%s cannot have an instance for release %s", o->unit, version) : 0;
 }
 
-int deploy_start(const DeployOptions *o, Error *e) {
+static int start_current(const DeployOptions *o, Error *e) {
+        _cleanup_error_ Error error = ERROR_INIT;
         char unit[UNIT_NAME_MAX];
         int r;
 
-        r = deploy_unit(o, NULL, unit, e);
+        r = deploy_unit(o, NULL, unit, &error);
+        if (r == -ENOENT)
+                return 0;
+        error_move(e, &error);
         if (r < 0)
                 return r;
-        return unit_start(o->bus, unit, clock_monotonic() + o->start_timeout_usec, NULL, e);
+        r = unit_start(o->bus, unit, clock_monotonic() + o->start_timeout_usec, NULL, e);
+        return r < 0 ? r : 1;
+}
+
+int deploy_start(const DeployOptions *o, Error *e) {
+        int r = start_current(o, e);
+
+        if (r <= 0)
+                (void) fiber_sleep(PACE_USEC);
+        return r;
 }
 
 int deploy_is_serving(const DeployOptions *o, const char *version, Error *e) {

@@ -122,7 +122,8 @@ class World:
         self.settle()
         self.host.shell(f"systemctl stop {self.SERVICES}; rm -rf {' '.join(STATE)}; cp -a {KEPT}/{name}/. /; "
                         f"systemctl reset-failed {self.SERVICES} || true; "
-                        "[ ! -L /opt/app/current ] || systemctl start app.service")
+                        "[ ! -L /opt/app/current ] || systemctl start app.service || "
+                        "{ journalctl --boot --lines=60 --unit='app*' >&2; exit 1; }")
 
     def start_of(self, name):
         """The state that a command of COMMANDS starts from, for come_back(); made at the first call."""
@@ -161,8 +162,9 @@ class World:
         return os.path.basename(os.readlink(link)) if link.is_symlink() else None
 
     def answering(self):
-        """The version that answers, as a client sees it."""
-        done = self.host.run("curl", "-s", "--max-time", "10", f"http://{ADDRESS}/", check=False)
+        """The version that answers, as a client sees it. While no release is active, a socket keeps him waiting."""
+        patience = "10" if self.current() else "0.2"
+        done = self.host.run("curl", "-s", "--max-time", patience, f"http://{ADDRESS}/", check=False)
         return json.loads(done.stdout)["version"] if done.returncode == 0 else None
 
     def main_unit(self):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from handover.world import Echo
+from handover.world import HTTP, Echo
 from host import Host
 
 
@@ -127,6 +127,21 @@ def test_boot_starts_the_current_instance(echo):
     assert echo.instances() == []
     assert echo.answer() == "2.0.0"  # the socket brings it back
     assert echo.instances() == ["2.0.0"]
+
+
+def test_a_client_waits_while_there_is_nothing_to_start(echo):
+    """Before the first release, or when its link is lost: systemd would close the socket of a start that ends at once."""
+    echo.host.run("systemctl", "stop", "echo@1.0.0.service")
+    echo.host.shell("mv /opt/echo/current /opt/echo/away")
+    client = echo.host.spawn("curl", "-s", "--max-time", "60", f"http://{HTTP[0]}/")
+    echo.host.until(lambda: echo.host.journal("--unit=echo.service").count("nothing to start") >= 6, timeout=40,
+                    what="six tries to start a release")
+    assert echo.host.unit("echo.socket", "ActiveState") == {"ActiveState": "active"}
+    assert client.poll() is None
+    echo.host.shell("mv /opt/echo/away /opt/echo/current")
+    done = client.communicate()
+    assert done.returncode == 0 and json.loads(done.stdout)["version"] == "1.0.0", done.stdout + done.stderr
+    assert echo.instances() == ["1.0.0"]
 
 
 def test_check_looks_at_the_instance(echo):
