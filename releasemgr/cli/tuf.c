@@ -129,6 +129,7 @@ static int client_refresh(Session *s, const Arguments *a, Client *ret, Error *e)
         ret->metadata_fd = fs_open_directory(AT_FDCWD, directory);
         if (ret->metadata_fd < 0)
                 return error_errno(e, ret->metadata_fd, "cannot open %s", directory);
+        refresh_sweep(ret->metadata_fd);
         r = http_new(s->event, &ret->http);
         if (r >= 0)
                 r = source_new(ret->http, &(SourceOptions){.url = url, .stall_timeout_usec = ret->stall_usec},
@@ -187,15 +188,23 @@ static void new_file_clear(NewFile *f) {
         free(f->temporary);
 }
 
+/* A name beside the target directory that nobody else uses. */
+static char *new_file_temporary(void) {
+        uint64_t random;
+
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                return NULL;
+        return text_format("../.#releasemgr-%016" PRIx64, random);
+}
+
 static int new_file_open(int directory_fd, NewFile *ret, Error *e) {
         _cleanup_free_ char *temporary = NULL;
-        uint64_t random;
         int fd;
 
         fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
         if (fd < 0 && errno == EOPNOTSUPP) {
-                if (getrandom(&random, sizeof(random), 0) != sizeof(random) ||
-                                !(temporary = text_format("../.#releasemgr-%016" PRIx64, random)))
+                temporary = new_file_temporary();
+                if (!temporary)
                         return -ENOMEM;
                 fd = openat(directory_fd, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
         }
@@ -206,24 +215,42 @@ static int new_file_open(int directory_fd, NewFile *ret, Error *e) {
         return 0;
 }
 
-/* Gives it its name, in the place of an older file. */
-static int new_file_name(NewFile *f, const char *name) {
-        char self[64];
+/* Links the nameless file to @name in the target directory. Where that is taken, it is linked beside the directory and
+ * f->temporary set. */
+static int new_file_link(NewFile *f, const char *name) {
+        _cleanup_free_ char *self = text_format("/proc/self/fd/%d", f->fd), *temporary = NULL;
 
-        if (fsync(f->fd) < 0)
-                return -errno;
-        if (f->temporary) {
-                if (renameat(f->directory_fd, f->temporary, f->directory_fd, name) < 0)
-                        return -errno;
-                free(TAKE(f->temporary));
-                return fs_sync_parent(f->directory_fd, name);
-        }
-        (void) snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+        if (!self)
+                return -ENOMEM;
         if (linkat(AT_FDCWD, self, f->directory_fd, name, AT_SYMLINK_FOLLOW) >= 0)
-                return fs_sync_parent(f->directory_fd, name);
-        if (errno != EEXIST || unlinkat(f->directory_fd, name, 0) < 0 ||
+                return 0;
+        if (errno != EEXIST)
+                return -errno;
+        temporary = new_file_temporary();
+        if (!temporary)
+                return -ENOMEM;
+        if (linkat(AT_FDCWD, self, f->directory_fd, temporary, AT_SYMLINK_FOLLOW) >= 0) {
+                f->temporary = TAKE(temporary);
+                return 0;
+        }
+        /* Another file system is beside it, or we may not write there: then there is a moment without the file. */
+        if (unlinkat(f->directory_fd, name, 0) < 0 ||
                         linkat(AT_FDCWD, self, f->directory_fd, name, AT_SYMLINK_FOLLOW) < 0)
                 return -errno;
+        return 0;
+}
+
+/* Gives it its name, in the place of an older file. */
+static int new_file_name(NewFile *f, const char *name) {
+        int r = fsync(f->fd) < 0 ? -errno : 0;
+
+        if (r >= 0 && !f->temporary)
+                r = new_file_link(f, name);
+        if (r < 0)
+                return r;
+        if (f->temporary && renameat(f->directory_fd, f->temporary, f->directory_fd, name) < 0)
+                return -errno;
+        free(TAKE(f->temporary));
         return fs_sync_parent(f->directory_fd, name);
 }
 

@@ -2,11 +2,18 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/fiber.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "fetch/refresh.h"
 
 #define METADATA_MODE 0644 /* it is public, and `status` may be asked by anybody */
+#define TIMESTAMP_MAX MIB
+
+#define LOCK_WAIT_USEC (300 * USEC_PER_SEC) /* what a server that answers slowly may take */
+#define LOCK_POLL_USEC (20 * USEC_PER_MSEC)
 
 typedef struct Refresh {
         Updater *updater;
@@ -14,6 +21,7 @@ typedef struct Refresh {
         const char *directory;
         int trust_fd;
         const char *root_file;
+        bool searches;    /* the refresh was done before */
         bool conditional; /* the timestamp is only asked for where it is another than we have */
         char *etag;       /* that the server gave with the timestamp just fetched */
 } Refresh;
@@ -36,28 +44,41 @@ static char *recall_etag(const Refresh *f) {
         return etag && etag[0] == ' ' ? strdup(etag + 1) : NULL;
 }
 
-/* While somebody writes, nobody sweeps: the directory is locked, by as many writers as there are. A file system without
- * locks is written to all the same. */
-static int write_file(int trust_fd, const char *name, const void *data, size_t size) {
-        int r;
+/* One process at a time brings a trust directory up to date: two that began with the same copies could each put back what
+ * the other had found newer. The kernel takes the lock from who dies. */
+static int lock(int trust_fd, Error *e) {
+        uint64_t end = clock_monotonic() + LOCK_WAIT_USEC;
+        int r = 0;
 
-        (void) flock(trust_fd, LOCK_SH);
-        r = fs_write_file_atomic(trust_fd, name, data, size, METADATA_MODE);
+        while (r >= 0 && flock(trust_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+                if (clock_monotonic() > end)
+                        return error_set(e, ERROR_LOCKED, -EBUSY,
+                                        "another process has been refreshing the trusted metadata for "
+                                        "minutes");
+                r = fiber_sleep(LOCK_POLL_USEC);
+        }
+        return r; /* a file system without locks is written to all the same */
+}
+
+static void unlock(int trust_fd) {
         (void) flock(trust_fd, LOCK_UN);
-        return r;
 }
 
 void refresh_sweep(int trust_fd) {
         if (flock(trust_fd, LOCK_EX | LOCK_NB) < 0)
                 return;
         (void) fs_remove_temporaries(trust_fd, NULL);
-        (void) flock(trust_fd, LOCK_UN);
+        unlock(trust_fd);
+}
+
+static int write_file(const Refresh *f, const char *name, const void *data, size_t size) {
+        return fs_write_file_atomic(f->trust_fd, name, data, size, METADATA_MODE);
 }
 
 static int keep_etag(const Refresh *f) {
         _cleanup_free_ char *text = text_format("%s %s", source_name(f->source), f->etag);
 
-        return text ? write_file(f->trust_fd, ETAG_FILE, text, strlen(text)) : -ENOMEM;
+        return text ? write_file(f, ETAG_FILE, text, strlen(text)) : -ENOMEM;
 }
 
 static int load(const Refresh *f, const UpdaterStep *step, Error *e) {
@@ -108,10 +129,20 @@ static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
         return updater_feed(f->updater, file.data.data, file.data.size, e);
 }
 
-static int store(const Refresh *f, const UpdaterStep *step, Error *e) {
-        int r;
+/* Whether another process refreshed since this updater did: what its searches bring is then older than what is there. */
+static bool is_overtaken(const Refresh *f) {
+        _cleanup_json_ json_t *j = NULL;
 
-        r = write_file(f->trust_fd, step->file, step->data, step->size);
+        return json_read_file(f->trust_fd, "timestamp.json", TIMESTAMP_MAX, &j, NULL) >= 0 &&
+               json_get_integer(json_object_get(j, "signed"), "version", 0) >
+                               updater_version(f->updater, "timestamp");
+}
+
+static int store(const Refresh *f, const UpdaterStep *step, Error *e) {
+        int r = 0;
+
+        if (!f->searches || !is_overtaken(f))
+                r = write_file(f, step->file, step->data, step->size);
         return r < 0 ? error_errno(e, r, "cannot write the trusted %s", step->file) : 0;
 }
 
@@ -148,8 +179,17 @@ static int follow(Refresh *f, Error *e) {
 }
 
 static int run(Refresh *f, Error *e) {
-        int r = follow(f, e);
+        int r;
 
+        f->searches = updater_version(f->updater, "targets") > 0;
+        r = f->source ? lock(f->trust_fd, e) : 0;
+        if (r < 0)
+                return r;
+        r = follow(f, e);
+        if (r >= 0 && f->etag && keep_etag(f) < 0)
+                (void) unlinkat(f->trust_fd, ETAG_FILE, 0); /* then it is asked for as if we had none */
+        if (f->source)
+                unlock(f->trust_fd);
         if (r < 0 && e && e->class == ERROR_UNTRUSTED && !e->hint)
                 return error_hint(e, r,
                                 "nothing of it was kept; find out whether this is the right repository, and "
@@ -159,15 +199,23 @@ static int run(Refresh *f, Error *e) {
 
 int refresh_run_below(Updater *u, Source *source, const char *directory, int trust_fd, const char *root_file,
                 Error *e) {
-        return run(&(Refresh){u, source, directory, trust_fd, root_file, false, NULL}, e);
+        return run(&(Refresh){.updater = u,
+                                   .source = source,
+                                   .directory = directory,
+                                   .trust_fd = trust_fd,
+                                   .root_file = root_file},
+                        e);
 }
 
 int refresh_run(Updater *u, Source *source, int trust_fd, const char *root_file, Error *e) {
-        Refresh f = {u, source, "metadata/", trust_fd, root_file, true, NULL};
+        Refresh f = {.updater = u,
+                        .source = source,
+                        .directory = "metadata/",
+                        .trust_fd = trust_fd,
+                        .root_file = root_file,
+                        .conditional = true};
         int r = run(&f, e);
 
-        if (r >= 0 && f.etag && keep_etag(&f) < 0)
-                (void) unlinkat(trust_fd, ETAG_FILE, 0); /* then it is asked for as if we had none */
         free(f.etag);
         return r;
 }

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -31,6 +32,10 @@ def client(program, tmp_path, server, repository):
     assert c.init(repository.root).returncode == 0
     assert server.requests == []
     return c
+
+
+def version(client, role):
+    return json.loads((client.metadata / f"{role}.json").read_bytes())["signed"]["version"]
 
 
 def refused(done, says):
@@ -236,6 +241,75 @@ def test_redirect_elsewhere(client, server, repository):
     assert client.kept() == ["root.json"]
 
 
+@pytest.mark.parametrize("path", ["2.root", "timestamp", "1.snapshot", "1.targets"])
+def test_two_at_once(client, server, repository, path):
+    """Two refresh the same directory: one waits for the other, and then sees what is newer, and nothing goes back."""
+    repository.bump("root")
+    slow, second = repository.files[f"metadata/{path}.json"], []
+
+    def overtaken(handler):
+        server.special.clear()
+        repository.bump("root", "targets", "snapshot", "timestamp")
+        server.requests.clear()
+        second.append(threading.Thread(target=lambda: second.append(client.refresh())))
+        second[0].start()
+        time.sleep(1)  # for it to do something wrong in
+        assert server.requests == []
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(slow)))
+        handler.end_headers()
+        handler.wfile.write(slow)
+
+    server.special[f"metadata/{path}.json"] = overtaken
+    done = client.refresh()
+    assert done.returncode == 0, done.stderr
+    second[0].join()
+    assert second[1].returncode == 0, second[1].stderr
+    assert {name: version(client, name) for name in ("root", "timestamp", "snapshot", "targets")} == {
+        "root": 3, "timestamp": 2, "snapshot": 2, "targets": 2}
+
+
+def test_search_that_is_overtaken(client, server, repository, tmp_path):
+    """What a search brings by older metadata does not replace what another process has brought meanwhile."""
+    repository.delegate("team", ["*"], tmp_path)
+    repository.add("a", b"content", "team")
+    repository.publish()
+    slow = [name for name in repository.files if name.startswith("targets/") and name.endswith(".a")][0]
+    repository.delegate("other", ["b"], tmp_path)
+    repository.add("b", b"content", "other")
+    repository.publish()
+
+    def overtaken(handler):
+        server.special.clear()
+        repository.bump("other", "snapshot", "timestamp")
+        assert client.download("b").returncode == 0
+        handler.send_response(200)
+        handler.send_header("Content-Length", "7")
+        handler.end_headers()
+        handler.wfile.write(b"content")
+
+    server.special[slow] = overtaken
+    done = client.download("a", "b")
+    assert done.returncode == 0, done.stderr
+    assert version(client, "other") == 2
+    assert client.downloaded() == {"a": b"content", "b": b"content"}
+
+
+def test_a_copy_that_is_not_believed_is_replaced(client, server, repository):
+    for name in ("timestamp", "snapshot", "targets"):
+        (client.metadata / f"{name}.json").write_text('{"signed": {"version": 999}, "signatures": []}')
+    assert client.refresh().returncode == 0
+    for name in ("1.snapshot", "1.targets", "timestamp"):
+        kept = client.metadata / f"{name.split('.')[-1]}.json"
+        assert kept.read_bytes() == repository.files[f"metadata/{name}.json"]
+
+
+def test_what_a_killed_one_left_goes(client):
+    (client.metadata / ".#timestamp.json.0123456789abcdef").write_text("half")
+    assert client.refresh().returncode == 0
+    assert client.kept() == ["root.json", "snapshot.json", "targets.json", "timestamp.json"]
+
+
 def test_nobody_there(client):
     client.url = "http://127.0.0.1:1"
     assert client.refresh().returncode == 1
@@ -286,6 +360,23 @@ def test_download_keeps_the_old_file(client, repository):
     assert client.downloaded() == {"a": b"content"}
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_download_over_an_old_file(client, repository, tmp_path, beside):
+    """It is replaced in one step; where nothing can be linked beside the target directory, in two."""
+    repository.add("a", b"content")
+    repository.publish()
+    assert client.download("a").returncode == 0
+    repository.add("a", b"newer!!")
+    repository.bump("targets", "snapshot", "timestamp")
+    before = {path.name for path in tmp_path.iterdir()}
+    calls = traced(client, tmp_path, "linkat,unlinkat,renameat", *([] if beside else ["-e", "inject=linkat:error=EXDEV:when=2"]))
+    done = client.download("a")
+    assert done.returncode == 0, done.stderr
+    assert client.downloaded() == {"a": b"newer!!"}
+    assert ("unlinkat" in calls(), "renameat" in calls()) == (not beside, beside)
+    assert {path.name for path in tmp_path.iterdir()} - before <= {"trace", "program"}
+
+
 def test_download_of_what_is_not_there(client, server):
     refused(client.download("nothing"), "no target nothing")
     assert [r for r in server.requests if r.startswith("targets/")] == []
@@ -302,31 +393,34 @@ def test_target_names(client, repository, tmp_path, name):
     assert {p for p in tmp_path.rglob("*") if "metadata" not in p.parts and client.targets not in p.parents} == before
 
 
+def traced(client, tmp_path, calls, *more):
+    """From now on @client runs below strace(1), which writes down what it does with the target directory."""
+    trace, wrapper = tmp_path / "trace", tmp_path / "program"
+    words = " ".join(["-e", f"trace={calls}", "-P", str(client.targets), *more])
+    wrapper.write_text(f"""#!/bin/sh
+export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"
+exec strace -f -o {trace} {words} {client.command[0]} "$@"
+""")
+    wrapper.chmod(0o755)
+    client.command = [wrapper]
+    return trace.read_text
+
+
 def test_without_nameless_files(client, repository, tmp_path):
     """Where the file system has no O_TMPFILE, what is not verified lies beside the target directory, not in it."""
     repository.add("a", b"content")
     repository.add("b", b"other")
     repository.publish()
     repository.files.update({path: b"malware" for path in repository.files if path.endswith(".b")})
-    before = sorted(path.name for path in tmp_path.iterdir())
-    trace = tmp_path / "trace"
-    wrapper = tmp_path / "program"
-    wrapper.write_text(f"""#!/bin/sh
-export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"
-exec strace -f -o {trace} -e trace=openat,linkat,renameat -P {client.targets} -e inject=openat:error=EOPNOTSUPP:when=3 {client.command[0]} "$@"
-""")
-    wrapper.chmod(0o755)
-    client.command = [wrapper]
+    before = {path.name for path in tmp_path.iterdir()}
+    calls = traced(client, tmp_path, "openat,linkat,renameat", "-e", "inject=openat:error=EOPNOTSUPP:when=3")
     done = client.download("a")
-    calls = trace.read_text()
-    assert "INJECTED" in calls and "renameat" in calls and "linkat" not in calls, calls
+    assert "INJECTED" in calls() and "renameat" in calls() and "linkat" not in calls(), calls()
     assert done.returncode == 0, done.stderr
     assert client.downloaded() == {"a": b"content"}
     refused(client.download("b"), "b is not the file that is signed")
     assert client.downloaded() == {"a": b"content"}
-    trace.unlink()
-    wrapper.unlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert {path.name for path in tmp_path.iterdir()} - before <= {"trace", "program"}
 
 
 @pytest.mark.parametrize("role, quoted", [("?", "%3F"), ("#", "%23"), ("/delegatedrole", "%2Fdelegatedrole"),
