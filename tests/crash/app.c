@@ -1,6 +1,7 @@
 /* A service that starts in a millisecond and says which release it is: what a crash test restarts a thousand times.
  * Answers every request on 127.0.0.1:8000, or on the socket that systemd passes, and on the unix socket at $HEALTH_SOCKET
- * where it is set, with {"status": ..., "version": ...} as its release's files say. */
+ * where it is set, with {"status": ..., "version": ...} as its release's files say. One that is not healthy ends soon, so
+ * that nobody has to wait for a deadline, which a slow machine needs long; but not while PATIENCE is there. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -14,7 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PORT 8000
+#define PORT     8000
+#define PATIENCE "/run/patience"
 
 /* A small file beside the program, as text. */
 static void read_beside(const char *name, char *text, size_t size) {
@@ -80,7 +82,7 @@ static int listen_to_probes(void) {
 int main(void) {
         char version[64], status[64], body[256], answer[512], request[4096];
         struct pollfd sockets[2];
-        int n;
+        int n, complaints = 0;
 
         read_beside("version", version, sizeof(version));
         read_beside("status", status, sizeof(status));
@@ -103,6 +105,8 @@ int main(void) {
                         if (read(c, request, sizeof(request)) > 0)
                                 (void) !write(c, answer, (size_t) n);
                         (void) close(c);
+                        if (strcmp(status, "healthy") != 0 && ++complaints > 3 && access(PATIENCE, F_OK) < 0)
+                                return 1;
                 }
         return 1;
 }

@@ -2,7 +2,9 @@
 shim, and finds nothing in a process that is killed."""
 
 import pathlib
+import random
 import sys
+import zlib
 
 import pytest
 
@@ -16,11 +18,21 @@ def pytest_addoption(parser):
     parser.addoption("--install-tree", help="what `meson install --destdir` wrote")
     parser.addoption("--build", help="the build directory")
     parser.addoption("--full", action="store_true", help="larger counts")
+    parser.addoption("--seed", type=int, help="what chance shall choose, as an earlier run printed it")
 
 
 @pytest.fixture(scope="session")
 def full(request):
     return request.config.getoption("--full")
+
+
+@pytest.fixture
+def seed(request, full):
+    """By chance with --full only: what a chance point finds wrong is no fault of the change that CI looks at."""
+    given = request.config.getoption("--seed")
+    if given is not None:
+        return given
+    return random.randrange(1 << 32) if full else zlib.crc32(request.node.name.encode())
 
 
 def _path(request, option):

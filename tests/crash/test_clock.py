@@ -34,7 +34,7 @@ def check_history(w, versions):
     assert len({e["id"] for e in found}) == len(found)
     for e in found:
         # what was interrupted took as long as the clock says
-        assert 0 <= e["took"] and (e["took"] < 60e6 or "interrupted" in e["text"])
+        assert 0 <= e["took"] and (e["took"] < 86400e6 or "interrupted" in e["text"])
         assert e["id"] in w.releasemgr("show", e["id"], check=True).stdout, e
     assert w.releasemgr("history", check=True).stdout.count("\n") == len(found) + 1
     w.releasemgr("status", check=True)

@@ -147,7 +147,7 @@ def test_all_of_it_at_boot(struck):
     w.survive_boot()
     w.plan.set(faults.Fault(2, "hold", word="run", mark='"intent","step":"prove"'))
     w.host.spawn("releasemgr", "activate", "3.0.0")
-    w.host.until(w.plan.struck, timeout=60, what="the proof")
+    w.host.until(w.plan.struck, what="the proof")
     noise(w.path(JOURNAL))
     noise(w.path(LEDGER))
     w.host.power_off()

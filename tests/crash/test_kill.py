@@ -24,7 +24,7 @@ def strike(w, base, fault, command, allowed):
     done = w.releasemgr(*command, fault=fault)
     hit = w.plan.struck()
     w.settle()
-    recovered = w.releasemgr("recover", "--wait=50s")
+    recovered = w.releasemgr("recover", "--wait=2min")
     try:
         if recovered.returncode not in (0, 4):
             raise world.Wrong(f"recover ended with {recovered.returncode}: {recovered.stderr}")

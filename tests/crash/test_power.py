@@ -61,8 +61,7 @@ def one_cut(w, name, choose, calls):
     return struck
 
 
-def test_power_cuts(powered, full):
-    seed = random.randrange(1 << 32)
+def test_power_cuts(powered, full, seed):
     cuts = 200 if full else 15
     print(f"power cuts: seed {seed}")
     choose, calls, where = random.Random(seed), {}, collections.Counter()

@@ -79,7 +79,7 @@ def hold_in(w, step, call):
     w.come_back()
     w.plan.set(faults.Fault(call, "hold", word="run", mark=f'"intent","step":"{step}"'))
     w.host.shell("releasemgr activate 2.0.0 >/dev/null 2>&1 &")  # a child of PID 1, which reaps it when all is to end
-    return w.host.until(w.plan.struck, timeout=60, what=f"a call in step {step}")
+    return w.host.until(w.plan.struck, what=f"a call in step {step}")
 
 
 def reboot(w, step, call, in_order):

@@ -21,8 +21,8 @@ CONFIG = """\
 [Health]
 ExpectJson=status=healthy
 ExpectVersion=version
-Deadline=2s
-RevertDeadline=10s
+Deadline=20s
+RevertDeadline=20s
 Interval=20ms
 """
 # What leads to where a command starts (None: no release was ever active), the command, and what may be current in the end.
@@ -115,7 +115,7 @@ class World:
 
     def settle(self):
         """Waits for the deployments' units: a client may be gone before its unit is, or before it even began."""
-        self.host.until(lambda: not self.under_way(), timeout=60, what="the end of the deployments' units")
+        self.host.until(lambda: not self.under_way(), timeout=180, what="the end of the deployments' units")
 
     def come_back(self, name="base"):
         self.plan.clear()
@@ -140,7 +140,7 @@ class World:
 
     # Working in it
 
-    def releasemgr(self, *arguments, fault=None, check=False, timeout=60):
+    def releasemgr(self, *arguments, fault=None, check=False, timeout=180):
         """Runs the program, in this process and whatever unit it starts with a fault where one is given."""
         if fault:
             self.plan.set(fault)

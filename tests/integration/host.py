@@ -139,7 +139,7 @@ class Process:
     @property
     def pid(self):
         """The command itself, as numbered outside: nsenter stands between, and passes no signal on."""
-        return _wait_for(lambda: _children(self.popen.pid) or (self.popen.poll() is not None and [0]), 5,
+        return _wait_for(lambda: _children(self.popen.pid) or (self.popen.poll() is not None and [0]), 60,
                          "the start of a command")[0]
 
     def signal(self, number):
@@ -150,10 +150,10 @@ class Process:
     def poll(self):
         return self.popen.poll()
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=180):
         return self.popen.wait(timeout)
 
-    def communicate(self, timeout=60):
+    def communicate(self, timeout=180):
         out, err = self.popen.communicate(timeout=timeout)
         return subprocess.CompletedProcess(self.popen.args, self.popen.returncode, out, err)
 
@@ -302,7 +302,7 @@ class Host:
                 self._nspawn.wait(20)
         self._nspawn = self._leader = None
 
-    def shut_down(self, timeout=60):
+    def shut_down(self, timeout=180):
         """Off in good order, as by `systemctl poweroff`."""
         self.run("systemctl", "poweroff", check=False)
         self._nspawn.wait(timeout)
@@ -321,7 +321,7 @@ class Host:
             self._holder.communicate()
             self._holder = None
         for group in self._cgroups:
-            _wait_for(lambda: _remove_cgroup(group), 10, f"the end of all processes in {group}")
+            _wait_for(lambda: _remove_cgroup(group), 60, f"the end of all processes in {group}")
         self._cgroups = []
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -436,5 +436,5 @@ class Host:
     def journal(self, *options):
         return self.run("journalctl", "--no-pager", "--output=short-monotonic", *options, check=False).stdout
 
-    def until(self, condition, timeout=20, what="what was waited for"):
+    def until(self, condition, timeout=60, what="what was waited for"):
         return _wait_for(condition, timeout, what)
