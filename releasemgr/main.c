@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/fiber.h"
 #include "base/text.h"
 #include "cli/session.h"
@@ -104,7 +105,8 @@ static int run(Main *m, int argc, char **argv) {
  * as if it were closed still. */
 static int fill_standard_streams(Error *e) {
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
+                if (fcntl(fd, F_GETFD) < 0 &&
+                                fd_openat(AT_FDCWD, "/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
                         return error_errno(e, -errno,
                                         "cannot open /dev/null"); /* not O_CLOEXEC: for children too */
         return 0;

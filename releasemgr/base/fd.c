@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 
 #include "base/fd.h"
 
@@ -10,6 +12,22 @@ int fd_close(int fd) {
                 errno = saved;
         }
         return -1;
+}
+
+int fd_openat(int dirfd, const char *path, int flags, ...) {
+        mode_t mode = 0;
+        va_list ap;
+        int fd;
+
+        if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {
+                va_start(ap, flags);
+                mode = va_arg(ap, mode_t);
+                va_end(ap);
+        }
+        do
+                fd = openat(dirfd, path, flags, mode);
+        while (fd < 0 && errno == EINTR);
+        return fd;
 }
 
 int fd_write_all(int fd, const void *data, size_t size) {

@@ -25,6 +25,9 @@ static inline void fd_close_p(int *fd) {
                 _taken;                                                                                      \
         })
 
+/* openat(2), and again where a signal came between: with NFS and FUSE one may. */
+int fd_openat(int dirfd, const char *path, int flags, ...);
+
 /* Writes all of @data, going on after short writes and EINTR. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 

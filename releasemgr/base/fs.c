@@ -15,7 +15,7 @@ int fs_read_file(int dirfd, const char *path, size_t max, char **ret, size_t *re
         char buffer[16384];
         ssize_t n;
 
-        fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        fd = fd_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
                 return -errno;
         do {
@@ -112,7 +112,7 @@ int fs_replace_file(int dirfd, const char *path, const void *data, size_t size, 
 
         if (!temporary)
                 return -ENOMEM;
-        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = fd_openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
         r = fd_write_all(fd, data, size);
@@ -195,7 +195,7 @@ static int remove_tree_on(int dirfd, const char *name, dev_t device) {
                 return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
         if (st.st_dev != device)
                 return -EXDEV;
-        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = fd_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         r = fs_list_directory(fd, ".", &names);
@@ -218,7 +218,7 @@ int fs_remove_tree(int dirfd, const char *path) {
 }
 
 int fs_open_directory(int dirfd, const char *path) {
-        int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = fd_openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
 }

@@ -99,7 +99,7 @@ static int open_progress(Session *s, const Arguments *a, const char *id, Error *
         path = file ? prefix_path(s->root, PREFIX_RUN, app, file, NULL) : NULL;
         if (!path)
                 return -ENOMEM;
-        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+        fd = fd_openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
         return fd < 0 ? error_errno(e, -errno, "cannot open %s", path) : fd;
 }
 

@@ -30,7 +30,7 @@ static int read_line(int fd, char *buffer, size_t size) {
 }
 
 int passphrase_ask(const char *prompt, char *buffer, size_t size, Error *e) {
-        _cleanup_close_ int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        _cleanup_close_ int fd = fd_openat(AT_FDCWD, "/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
         struct termios shown, hidden;
         int r;
 

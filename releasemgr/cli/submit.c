@@ -57,7 +57,7 @@ static int open_progress(Following *f, int flags, Error *e) {
 
         if (!file)
                 return -ENOMEM;
-        f->fd = openat(f->app->deploy.run_fd, file, flags | O_RDONLY | O_CLOEXEC, 0644);
+        f->fd = fd_openat(f->app->deploy.run_fd, file, flags | O_RDONLY | O_CLOEXEC, 0644);
         if (f->fd < 0)
                 return error_errno(e, -errno, "cannot open the progress of deployment %s", f->id);
         r = f->watch = follow_watch(f->fd);

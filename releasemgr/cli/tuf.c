@@ -156,7 +156,8 @@ static int refuse_target(const TargetFile *t, Error *e) {
 /* Whether @file is there and is @t already. */
 static bool is_there(int directory_fd, const char *file, const TargetFile *t) {
         _cleanup_(hash_checker_free_p) HashChecker *checker = NULL;
-        _cleanup_close_ int fd = openat(directory_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        _cleanup_close_ int fd =
+                        fd_openat(directory_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         char buffer[65536];
         struct stat st;
         ssize_t n;
@@ -201,12 +202,12 @@ static int new_file_open(int directory_fd, NewFile *ret, Error *e) {
         _cleanup_free_ char *temporary = NULL;
         int fd;
 
-        fd = openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+        fd = fd_openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
         if (fd < 0 && errno == EOPNOTSUPP) {
                 temporary = new_file_temporary();
                 if (!temporary)
                         return -ENOMEM;
-                fd = openat(directory_fd, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+                fd = fd_openat(directory_fd, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
         }
         if (fd < 0)
                 return error_errno(e, -errno, "cannot make a file %s the target directory",

@@ -238,7 +238,7 @@ static int recover_without_journal(const DeployOptions *o, bool boot, DeployRepo
 static int open_follower(const Deploy *d) {
         _cleanup_free_ char *file = progress_file(d->id);
 
-        return file ? openat(d->o->run_fd, file, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+        return file ? fd_openat(d->o->run_fd, file, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
 }
 
 /* Finishes what the journal holds. The lock is held. */

@@ -81,7 +81,7 @@ static int previous_line(Backwards *b, const char **ret, size_t *ret_size) {
 static int backwards_open(int dirfd, Backwards *b) {
         struct stat st;
 
-        *b = (Backwards){.fd = openat(dirfd, HISTORY_FILE, O_RDONLY | O_CLOEXEC)};
+        *b = (Backwards){.fd = fd_openat(dirfd, HISTORY_FILE, O_RDONLY | O_CLOEXEC)};
         if (b->fd < 0)
                 return -errno;
         if (fstat(b->fd, &st) < 0)
@@ -236,7 +236,7 @@ int history_append(int dirfd, const json_t *entry, Error *e) {
                 return 0;
         size = strlen(line);
         line[size++] = '\n'; /* in the place of the NUL */
-        fd = openat(dirfd, HISTORY_FILE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        fd = fd_openat(dirfd, HISTORY_FILE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
         if (fd < 0)
                 return error_errno(e, -errno, "cannot open %s", HISTORY_FILE);
         r = json_array_size(last) == 0 ? fs_sync_parent(dirfd, HISTORY_FILE) : 0;

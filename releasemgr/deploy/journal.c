@@ -240,7 +240,7 @@ int journal_open(int dirfd, const char *path, Journal **ret, Error *e) {
         if (j->n == 0) /* the file is made whole, with its BEGIN: this cannot be a torn write */
                 return error_set(e, ERROR_FAILED, -EUCLEAN, "%s: damaged at offset 0: there is no record",
                                 path);
-        j->fd = openat(dirfd, path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        j->fd = fd_openat(dirfd, path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (j->fd < 0)
                 return error_errno(e, -errno, "cannot open the journal %s", path);
         j->size = valid;
@@ -272,7 +272,7 @@ int journal_create(
                 r = fs_write_file_atomic(dirfd, path, t.data, t.size, 0600);
         if (r < 0)
                 return error_errno(e, r, "cannot write the journal %s", path);
-        j->fd = openat(dirfd, path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        j->fd = fd_openat(dirfd, path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (j->fd < 0)
                 return error_errno(e, -errno, "cannot open the journal %s", path);
         j->size = t.size;

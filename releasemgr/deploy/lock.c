@@ -109,7 +109,7 @@ int lock_take(int dirfd, json_t *holder, uint64_t wait_usec, Lock **ret, Error *
         Lock *l;
         int r;
 
-        fd = openat(dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        fd = fd_openat(dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0)
                 return error_errno(e, -errno, "cannot open the lock");
         while ((r = set_byte(fd, LOCK_HELD)) < 0) {
@@ -132,7 +132,7 @@ int lock_take(int dirfd, json_t *holder, uint64_t wait_usec, Lock **ret, Error *
 }
 
 int lock_holder(int dirfd, json_t **ret, Error *e) {
-        _cleanup_close_ int fd = openat(dirfd, LOCK_FILE, O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_openat(dirfd, LOCK_FILE, O_RDONLY | O_CLOEXEC);
         int r;
 
         *ret = NULL;

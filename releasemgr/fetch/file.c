@@ -63,7 +63,7 @@ int file_open(HttpTransfer *t, const HttpRequest *request, Error *e) {
         r = file_path(t, &path, e);
         if (r < 0)
                 return r;
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        fd = fd_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return file_refuse(t, errno, e);
         if (!S_ISREG(st.st_mode))

@@ -36,7 +36,8 @@ void partial_open(Partial *p, int dirfd, const char *name, uint64_t length, uint
 
         p->length = length;
         p->block_size = block_size;
-        p->fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+        p->fd = fd_openat(
+                        dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
         if (p->fd < 0)
                 return;
         if (fstat(p->fd, &st) < 0 || !S_ISREG(st.st_mode) ||

@@ -46,7 +46,7 @@ static int run(Audit *a, Updater *u, Error *e) {
 /* Reads a target's file: its length and hashes against what is signed, and the block list of it where @ret is not
  * NULL. 1 good; 0 and a finding. */
 static int check_bytes(Audit *a, const TargetFile *t, const char *path, Text *ret_list) {
-        _cleanup_close_ int fd = openat(a->repository->fd, path, O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_openat(a->repository->fd, path, O_RDONLY | O_CLOEXEC);
         _cleanup_(hash_checker_free_p) HashChecker *c = NULL;
         _cleanup_(block_lister_free_p) BlockLister *l = NULL;
         char buffer[65536];

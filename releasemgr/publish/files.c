@@ -26,7 +26,7 @@ void repository_drop_draft(RoleFile *f) {
 
 static int hash_file(Repository *r, const char *path, uint64_t *ret_length, Digest *ret, Error *e) {
         _cleanup_(hasher_free_p) Hasher *h = NULL;
-        _cleanup_close_ int fd = openat(r->fd, path, O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_openat(r->fd, path, O_RDONLY | O_CLOEXEC);
         char buffer[65536];
         uint64_t length = 0;
         ssize_t n;

@@ -52,7 +52,7 @@ static int push_bytes(Push *p, const char *path, const void *data, uint64_t size
 
 static int push_file(Push *p, const char *path, Error *e) {
         Repository *r = p->repository;
-        _cleanup_close_ int fd = openat(r->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_close_ int fd = fd_openat(r->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         void *data = NULL;
         struct stat st;
         int k;

@@ -45,7 +45,7 @@ int compressor_new(int dirfd, const char *path, Compressor **ret, Error *e) {
         r = c->path ? set_up(c) : -ENOMEM;
         if (r < 0)
                 return r;
-        c->fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        c->fd = fd_openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (c->fd < 0)
                 return error_errno(e, -errno, "Cannot make %s", path);
         c->made = true;

@@ -44,7 +44,7 @@ static int make_file(Make *m, int parent, const char *name, const Entry *entry, 
         _cleanup_close_ int fd = -1;
         int r;
 
-        fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        fd = fd_openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         r = fd < 0 ? -errno : check_mode(m, fd, mode);
         if (r < 0)
                 return make_failed(e, r, entry->path);

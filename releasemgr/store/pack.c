@@ -71,7 +71,7 @@ static int hash_file(int dirfd, const char *name, Entry *entry, Error *e) {
 
         if (!buffer || hasher_new(&hasher) < 0)
                 return -ENOMEM;
-        fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        fd = fd_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
                 return error_errno(e, -errno, "Cannot open %s", entry->path);
         r = check_attributes(fd, entry->path, e);
@@ -130,7 +130,7 @@ static int read_symlink(int dirfd, const char *name, Entry *entry, Error *e) {
 }
 
 static int read_directory(int dirfd, const char *name, Entry *entry, Error *e) {
-        _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
         entry->type = ENTRY_DIRECTORY;
         if (fd < 0)

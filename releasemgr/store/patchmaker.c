@@ -41,7 +41,7 @@ static int read_stream(int dirfd, const char *bundle, const BundleInfo *info, St
         Digest digest;
         int r = 0;
 
-        fd = openat(dirfd, bundle, O_RDONLY | O_CLOEXEC);
+        fd = fd_openat(dirfd, bundle, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return error_errno(e, -errno, "Cannot open %s", bundle);
         s->length = info->tar_length;

@@ -132,7 +132,7 @@ int release_info_write(int dirfd, const ReleaseInfo *i, Error *e) {
 
         if (!text)
                 return -ENOMEM;
-        fd = openat(dirfd, RELEASE_FACTS, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0444);
+        fd = fd_openat(dirfd, RELEASE_FACTS, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0444);
         if (fd < 0)
                 return error_errno(e, -errno, "Cannot make %s", RELEASE_FACTS);
         r = fd_write_all(fd, text, strlen(text));

@@ -103,11 +103,11 @@ static int copy_content(int from, int to, const char *path, Error *e) {
 
 static int copy_file(
                 int dirfd, const char *name, const char *path, const struct stat *st, Copy *c, Error *e) {
-        _cleanup_close_ int from = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), to = -1;
+        _cleanup_close_ int from = fd_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), to = -1;
 
         if (from < 0)
                 return error_errno(e, -errno, "Cannot open %s", path);
-        to = openat(c->to, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        to = fd_openat(c->to, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to < 0 || fchmod(to, st->st_mode & 0100 ? 0755 : 0644) < 0 ||
                         fchown(to, c->owner->st_uid, c->owner->st_gid) < 0)
                 return error_errno(e, -errno, "Cannot make %s in the shared directory", path);

@@ -66,7 +66,7 @@ int staging_open(Store *s, const char *id, const char *version, Error *e) {
 int staging_scratch(Store *s, Error *e) {
         int dirfd = store_releases_dirfd(s), fd;
 
-        fd = openat(dirfd, SCRATCH, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        fd = fd_openat(dirfd, SCRATCH, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0)
                 return error_errno(e, -errno, "Cannot make the file %s", SCRATCH);
         (void) unlinkat(dirfd, SCRATCH, 0);

@@ -49,7 +49,7 @@ static int changed(Verify *v, const char *path, char *detail) {
 }
 
 static int hash_file(Verify *v, int parent, const char *name, const char *path, Digest *ret, Error *e) {
-        _cleanup_close_ int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        _cleanup_close_ int fd = fd_openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         ssize_t n = PIECE;
         int r = 0;
 

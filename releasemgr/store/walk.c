@@ -59,7 +59,7 @@ static int walk_descend(Walk *w, int dirfd, const char *place, Error *e) {
 
         if (!name)
                 return -ENOMEM;
-        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = fd_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return error_errno(e, -errno, "Cannot open the directory %s", w->path.data);
         w->depth++;
@@ -156,7 +156,7 @@ static int descend_into(Descent *w, DIR *d, Error *e) {
 }
 
 static int descend(Descent *w, int dirfd, const char *name, Error *e) {
-        int r, fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int r, fd = fd_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_(closedir_p) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
         if (!d) {

@@ -139,7 +139,7 @@ PrivateKey *private_key_free(PrivateKey *k) {
 
 /* Reads the file into @buffer, once it is clear that nobody else can. Returns the size. */
 static int read_private(const char *path, char *buffer, size_t size, Error *e) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        _cleanup_close_ int fd = fd_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         struct stat st;
         ssize_t n;
 
@@ -274,7 +274,7 @@ int private_key_save(const PrivateKey *k, const char *path, const char *passphra
         if (!bio)
                 return -ENOMEM;
         n = BIO_get_mem_data(bio, &data);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = fd_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 r = -errno;
         else {

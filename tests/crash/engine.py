@@ -89,6 +89,16 @@ class Bench:
         if self.run("recover").stdout != "nothing\n":
             raise Wrong(f"{what}: not over after recover")
 
+    def every_point_unharmed(self, make_fault, *arguments):
+        """As every_point(), with faults that nothing may come of."""
+        for n in itertools.count(1):
+            self.reset()
+            struck = self.faulted(make_fault(n), *arguments)
+            if self.verdicts() != ["taken-back" if "fail" in arguments else "committed"]:
+                raise Wrong(f"{' '.join(arguments)}, {make_fault(n)}: {struck}: {self.verdicts()}")
+            if not struck:
+                return n - 1
+
     def every_point(self, make_fault, *arguments, then_cut=False):
         """@make_fault(n) for every n until a run comes to its end. @then_cut: and then the power is cut."""
         for n in itertools.count(1):
@@ -140,6 +150,8 @@ def scenarios(full):
                                                           then_cut=True),
             "every sync fails after it took effect": every(
                 lambda b, n: Fault(n, error(errno.EIO, True), after=True, **syncs)),
+            "EINTR of what is tried again": lambda bench, arguments=arguments: bench.every_point_unharmed(
+                lambda n: Fault(n, error(errno.EINTR), "open,write"), *arguments),
             "killed, and killed in recovery": lambda bench, arguments=arguments: bench.every_point_of_recovery(
                 *arguments, step=1 if full else 5),
         }

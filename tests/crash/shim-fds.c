@@ -48,7 +48,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t size) {
 }
 
 static int open_class(int flags) {
-        return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? CREATE | FD : FD;
+        return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? CREATE | OPEN | FD : OPEN | FD;
 }
 
 static mode_t open_mode(int flags, va_list ap) {

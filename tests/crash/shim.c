@@ -7,7 +7,8 @@
  *     CLASSES N ACTION WHEN WORD [MARK]
  *
  * CLASSES  joined by commas, of: sync rename symlink unlink mkdir truncate write bus net, which "all" stands for, and: create
- *          (files that are opened to be made) fd (whatever makes a descriptor) read (of files, links and directories)
+ *          (files that are opened to be made) fd (whatever makes a descriptor) open (those of files) read (of files, links
+ *          and directories)
  * N        which call, from 1; 0: none, count only
  * ACTION   "kill": SIGKILL; "cut:DIR:...": the power of each ext4 there is cut, then SIGKILL; "hold": the process stands
  *          still there until it is asked to end, and then goes on; or the number of an errno that the call fails with, with
@@ -48,7 +49,7 @@ static const struct {
         int class;
 } classes[] = {{"sync", SYNC}, {"rename", RENAME}, {"symlink", SYMLINK}, {"unlink", UNLINK}, {"mkdir", MKDIR},
                 {"truncate", TRUNCATE}, {"write", WRITE}, {"create", CREATE}, {"bus", BUS}, {"net", NET},
-                {"fd", FD}, {"read", READ}, {"all", ALL}};
+                {"fd", FD}, {"open", OPEN}, {"read", READ}, {"all", ALL}};
 
 static struct {
         char log[PATH_MAX];

@@ -21,6 +21,7 @@ enum {
         NET = 1 << 9,
         FD = 1 << 10,
         READ = 1 << 11,
+        OPEN = 1 << 12,
         ALL = SYNC | RENAME | SYMLINK | UNLINK | MKDIR | TRUNCATE | WRITE | BUS | NET,
 };
 
