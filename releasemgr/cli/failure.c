@@ -46,11 +46,14 @@ static void print_undone(const json_t *failure) {
 
 /* For how long the service answered nobody, or not well. */
 static void print_clients(const json_t *report) {
-        int64_t outage = json_get_integer(report, "outage", 0);
+        int64_t outage = json_get_integer(report, "outage", -1);
         bool down = json_get_boolean(report, "down", false);
         char took[CLOCK_TEXT_MAX];
 
-        if (outage == 0)
+        if (outage < 0)
+                print_pair("clients", down ? "are affected; nobody measured for how long"
+                                           : "may have been affected: nobody measured it");
+        else if (outage == 0)
                 print_pair("clients", "were not affected");
         else
                 printf("%12s: affected for %s%s\n", "clients", span_to_text(outage, took),

@@ -22,7 +22,7 @@ static const char *verdict_colour(const char *verdict) {
 static int add_line(Table *t, const json_t *entry) {
         const char *verdict = json_get_string(entry, "verdict") ?: "";
         char took[CLOCK_TEXT_MAX], outage[CLOCK_TEXT_MAX];
-        int64_t down = json_get_integer(entry, "outage", 0);
+        int64_t down = json_get_integer(entry, "outage", -1);
         const char *cells[] = {
                         json_get_string(entry, "id"),
                         json_get_string(entry, "verb"),
@@ -30,7 +30,9 @@ static int add_line(Table *t, const json_t *entry) {
                         json_get_string(entry, "from"),
                         verdict,
                         span_to_text(json_get_integer(entry, "took", 0), took),
-                        down > 0 ? span_to_text(down, outage) : "",
+                        down > 0   ? span_to_text(down, outage)
+                        : down < 0 ? "?"
+                                   : "",
                         json_get_string(entry, "by"),
         };
         int r = table_add(t, cells);
@@ -116,8 +118,10 @@ static void print_entry(const json_t *entry) {
         print_pair("begun", json_get_string(entry, "begun"));
         print_pair("ended", json_get_string(entry, "ended"));
         print_span("took", json_get_integer(entry, "took", 0));
-        if (!json_object_get(entry, "failure"))
+        if (!json_object_get(entry, "failure") && json_object_get(entry, "outage"))
                 print_span("outage", json_get_integer(entry, "outage", 0));
+        else if (!json_object_get(entry, "failure"))
+                print_pair("outage", "nobody measured it");
         print_span("revert", json_get_integer(entry, "revert", 0));
         json_array_foreach(json_object_get(entry, "stages"), i, stage)
                 print_span(json_get_string(stage, "stage") ?: "", json_get_integer(stage, "took", 0));

@@ -198,23 +198,33 @@ static uint64_t time_taken(const Deploy *d, uint64_t now) {
         return now > d->begun_usec ? now - d->begun_usec : 0;
 }
 
+/* For how long clients were affected. NULL where that is not known: nobody measured it while the process that began it was
+ * dead, and the host may have been off. */
+static json_t *describe_outage(const Deploy *d, const EngineOutcome *o) {
+        uint64_t outage = d->outage_usec;
+
+        if (d->recovering && (d->boot || d->back_usec > 0 || !o->failed || was_met(d, o)))
+                return NULL;
+        if (d->down_usec > 0)
+                outage += clock_monotonic() - d->down_usec;
+        return json_integer((json_int_t) outage);
+}
+
 int report_make(Deploy *d, const EngineOutcome *o, DeployReport *ret) {
         _cleanup_(verdict_clear) Verdict v = {0};
         char begun[CLOCK_TEXT_MAX], ended[CLOCK_TEXT_MAX];
         _cleanup_json_ json_t *entry = NULL;
-        uint64_t now = clock_now(), outage = d->outage_usec;
+        uint64_t now = clock_now();
         int r;
 
-        if (d->down_usec > 0)
-                outage += clock_monotonic() - d->down_usec;
         r = judge(d, o, &v);
         if (r < 0)
                 return r;
-        entry = json_pack("{ss ss ss ss* ss* ss ss sI si ss ss ss* sI sb so*}", "id", d->id, "verb",
+        entry = json_pack("{ss ss ss ss* ss* ss ss sI si ss ss ss* so* sb so*}", "id", d->id, "verb",
                         plan_goal_name(d->goal), "version", d->target, "from", d->from, "by", d->o->by,
                         "begun", clock_to_text(d->begun_usec, begun), "ended", clock_to_text(now, ended),
                         "took", (json_int_t) time_taken(d, now), "exit", v.class, "verdict", v.name, "text",
-                        v.text, "hint", v.hint, "outage", (json_int_t) outage, "down", d->down_usec > 0,
+                        v.text, "hint", v.hint, "outage", describe_outage(d, o), "down", d->down_usec > 0,
                         "stages", progress_stages(d->o->progress));
         if (!entry)
                 return -ENOMEM;

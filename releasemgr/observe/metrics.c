@@ -61,7 +61,7 @@ int metrics_format(const char *app, const json_t *report, Text *t) {
         if (r >= 0)
                 r = add_seconds(t, "deployment_duration_seconds", "How long the last deployment took.", app,
                                 json_get_integer(report, "took", 0));
-        if (r >= 0)
+        if (r >= 0 && json_object_get(report, "outage"))
                 r = add_seconds(t, "deployment_outage_seconds",
                                 "How long the service was away in the last deployment.", app,
                                 json_get_integer(report, "outage", 0));

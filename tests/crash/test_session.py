@@ -258,6 +258,22 @@ def test_power_goes_in_the_middle(patient):
     w.host.start()
     w.plan = faults.Plan(w.path("/run/fault"))
     w.check(("1.0.0",))
+    assert "clients: may have been affected: nobody measured it" in w.releasemgr("show").stdout
+
+
+@pytest.mark.parametrize("step,said", [
+    ("anchor", "clients: were not affected"), ("prove", "clients: may have been affected: nobody measured it"),
+    ("finish", "outage: nobody measured it")])
+def test_clients_of_what_was_interrupted(struck, step, said):
+    """It is said of them what can be known: before the switch they met nothing, and nobody measured what they met behind it."""
+    w = struck
+    w.come_back()
+    w.releasemgr("activate", "--foreground", "2.0.0", fault=faults.Fault(2, mark=f'"intent","step":"{step}"'))
+    assert w.plan.struck()
+    w.releasemgr("recover", check=True)
+    shown = w.releasemgr("show", check=True).stdout
+    assert said in shown, shown
+    assert ("?" in w.releasemgr("history").stdout.splitlines()[1]) == (step != "anchor")
 
 
 ASKED = [["activate", "1.0.0"], ["activate", "2.0.0"], ["rollback"], ["pull"], ["prune"], ["status"], ["unhold"],

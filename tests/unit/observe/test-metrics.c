@@ -48,6 +48,17 @@ static void test_first_failed(void **state _unused_) {
         assert_null(strstr(t.data, "releasemgr_release_info{"));
 }
 
+/* What nobody measured is no figure. */
+static void test_interrupted(void **state _unused_) {
+        _cleanup_json_ json_t *j = report("taken-back");
+        _cleanup_text_ Text t = TEXT_INIT;
+
+        json_object_del(j, "outage");
+        assert_int_equal(metrics_format("shop", j, &t), 0);
+        assert_non_null(strstr(t.data, "verdict=\"taken-back\"} 1\n"));
+        assert_null(strstr(t.data, "outage"));
+}
+
 static void test_lacking(void **state _unused_) {
         static const char *const needed[] = {"verb", "version", "verdict", "ended"};
 
@@ -65,6 +76,7 @@ int main(void) {
                         cmocka_unit_test(test_succeeded),
                         cmocka_unit_test(test_taken_back),
                         cmocka_unit_test(test_first_failed),
+                        cmocka_unit_test(test_interrupted),
                         cmocka_unit_test(test_lacking),
         };
 
