@@ -144,6 +144,7 @@ int mend_service(const DeployOptions *o, bool boot, Error *e) {
         if (r == ENGINE_UNHEALTHY) {
                 r = -EIO;
                 error_prefix(e, r, "release %s, which current names, is not healthy: ", d.from);
+                error_hint(e, r, "releasemgr rollback goes to another that proved itself; releasemgr logs");
                 if (e)
                         e->class = ERROR_UNHEALTHY;
         }

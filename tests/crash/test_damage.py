@@ -12,7 +12,7 @@ import world
 STATE = "/var/lib/releasemgr/app"
 LEDGER, HISTORY, JOURNAL = (f"{STATE}/{name}" for name in ("ledger.json", "history.jsonl", "journal"))
 CURRENT = "/opt/app/current"
-FAILED, REFUSED = 1, 6
+FAILED, UNHEALTHY, REFUSED = 1, 4, 6
 
 
 @pytest.fixture
@@ -138,6 +138,19 @@ def test_journal(struck):
     assert [p.read_bytes()[:len(lines[0])] for p in kept(w, JOURNAL)] == [lines[0]]
     w.releasemgr("activate", "2.0.0", check=True)
     w.check(("2.0.0",))
+
+
+def test_journal_and_the_service_is_not_well(lived):
+    """What `current` names is not healthy: recovery does not say that all is well, whatever else it mended."""
+    w = lived
+    w.path(JOURNAL).write_bytes(bytes(64) * 8)
+    status = w.path("/opt/app/releases/2.0.0/bin/status")
+    status.write_text("dead\n")
+    w.host.run("systemctl", "stop", "app.service")
+    text = says(w.releasemgr("recover"), UNHEALTHY, "damaged at offset 0", f"{JOURNAL}.damaged-", "2.0.0", "not healthy", "releasemgr rollback")
+    assert w.current() == "2.0.0" and len(kept(w, JOURNAL)) == 1, text
+    says(w.releasemgr("rollback"), 0, "1.0.0 is active and healthy")
+    w.check(("1.0.0",))
 
 
 def test_all_of_it_at_boot(struck):
@@ -296,6 +309,18 @@ def test_process_of_another_release(lived, configure):
     w.settle()
     configure("/etc/systemd/system/app.service.d/fixed.conf", "")
     says(w.releasemgr("check"), 0, "not proved: it is started by a script")
+
+
+def test_rollback_without_the_proof_of_the_process(lived, configure):
+    """That it is switched off without a reason is wrong, but plain: a rollback does not fail because it proved it all the same."""
+    w = lived
+    configure("/etc/systemd/system/app.service.d/fixed.conf",
+              "[Service]\nExecStart=\nExecStart=/opt/app/releases/2.0.0/bin/app\nWorkingDirectory=/\n")
+    configure("/etc/releasemgr/app.conf.d/crash.conf", world.CONFIG.replace("ExpectVersion=version\n", ""))
+    says(w.releasemgr("rollback"), 3, "does not run from /opt/app/releases/1.0.0")
+    configure("/etc/releasemgr/app.conf.d/prove.conf", "[Service]\nProveProcess=off\n")
+    says(w.releasemgr("rollback"), 0, "prove.conf", "off and why", "1.0.0 is active")
+    assert w.current() == "1.0.0"
 
 
 # Standard output
