@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fiber.h"
 #include "base/fs.h"
 #include "base/id.h"
 #include "base/text.h"
@@ -22,6 +23,8 @@
 #define STOP_TIMEOUT (5 * 60 * USEC_PER_SEC)
 /* Lines of a deployment that ended without a word. */
 #define LAST_WORDS 5
+/* How often the unit is looked at where this is all that can be seen. */
+#define LOOK_USEC USEC_PER_SEC
 
 typedef struct Following {
         Session *session;
@@ -33,6 +36,7 @@ typedef struct Following {
         Error unseen;    /* why it cannot be seen any more */
         bool may_stop;   /* Ctrl-C stops what this command began, not what it looks at */
         bool asked_to_stop;
+        bool blind; /* the progress cannot be read any more */
 } Following;
 
 static void following_clear(Following *f) {
@@ -79,6 +83,37 @@ static int is_alive(void *userdata) {
         return 1;
 }
 
+static void show_note(const Following *f, const char *text) {
+        _cleanup_json_ json_t *note =
+                        json_pack("{ss sI ss*}", "event", "note", "at", (json_int_t) 0, "text", text);
+
+        if (note)
+                screen_event(note, f->session->screen);
+}
+
+/* Follows the events to the end; where they cannot be read any more the unit still tells when it comes, and the history what
+ * came of it. As follow_events(). */
+static int look(Following *f) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (!f->blind) {
+                r = follow_events(f->session->screen, f->id, f->fd, f->watch, f->may_stop, is_alive, f);
+                if (r >= 0 || r == -ECANCELED || r == -EPIPE || f->unseen.message)
+                        return r;
+                f->blind = true;
+                text = text_format("its progress cannot be read any more: %s; waiting for its end",
+                                strerror(-r));
+                show_note(f, text);
+        }
+        for (r = 1; r > 0;) {
+                r = fiber_sleep(LOOK_USEC);
+                if (r >= 0)
+                        r = is_alive(f);
+        }
+        return r < 0 ? r : -EPIPE;
+}
+
 static int lose_sight(Following *f, int r, Error *e) {
         if (r == -ECANCELED)
                 return r;
@@ -93,24 +128,25 @@ static void show_last_words(const Following *f) {
 
         if (unit_tail(&f->state, LAST_WORDS, &lines) < 0)
                 return;
-        for (char **i = lines; i && *i; i++) {
-                _cleanup_json_ json_t *note =
-                                json_pack("{ss sI ss}", "event", "note", "at", (json_int_t) 0, "text", *i);
-
-                if (note)
-                        screen_event(note, f->session->screen);
-        }
+        for (char **i = lines; i && *i; i++)
+                show_note(f, *i);
 }
 
 /* It ended, and its progress does not say how: it was killed, or could not write there. The history may know. */
 static int find_end(Following *f, Error *e) {
+        _cleanup_error_ Error error = ERROR_INIT;
         _cleanup_json_ json_t *entry = NULL;
         int r;
 
-        r = history_find(f->app->deploy.state_fd, f->id, &entry, NULL);
+        r = history_find(f->app->deploy.state_fd, f->id, &entry, &error);
         if (r >= 0 && json_object_set_new(entry, "event", json_string("end")) >= 0) {
                 screen_event(entry, f->session->screen);
                 return (int) json_get_integer(entry, "exit", ERROR_FAILED);
+        }
+        if (r < 0 && r != -ENOENT) {
+                error_set(e, ERROR_FAILED, r, "deployment %s ended, and how cannot be seen: %s", f->id,
+                                error_message(&error, r));
+                return error_hint(e, r, "releasemgr status says what runs");
         }
         show_last_words(f);
         error_set(e, ERROR_FAILED, -EPIPE, "deployment %s ended without a word, and is not in the history",
@@ -136,7 +172,7 @@ static int follow(Following *f, Error *e) {
         int r;
 
         for (;;) {
-                r = follow_events(f->session->screen, f->id, f->fd, f->watch, f->may_stop, is_alive, f);
+                r = look(f);
                 if (r != -ECANCELED)
                         break;
                 if (f->session->signal != SIGINT || !f->may_stop || f->asked_to_stop)

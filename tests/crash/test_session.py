@@ -230,6 +230,26 @@ def test_end_that_only_the_history_knows(struck):
         w.host.run("umount", "/run/releasemgr")
 
 
+@pytest.mark.parametrize("action,code,words", [
+    (faults.error(errno.EIO), 0, ["2.0.0 is active and healthy"]),
+    (faults.error(errno.EIO, True), 1, ["ended, and how cannot be seen", "Input/output error", "releasemgr status"])])
+def test_progress_cannot_be_read(struck, action, code, words):
+    """Who followed a deployment waits for its end, and the history says what came of it, if it can be read."""
+    w = struck
+    w.come_back()
+    w.releasemgr("activate", "2.0.0", fault=faults.Fault(0, classes="read", word="!run"), check=True)
+    w.settle()
+    first = next(line for line in w.plan.log() if ".progress" in line).split()[0]
+    w.come_back()
+    done = w.releasemgr("activate", "2.0.0", fault=faults.Fault(int(first), action, "read", word="!run"))
+    text = done.stdout + done.stderr
+    assert ".progress" in w.plan.struck() and done.returncode == code, text
+    for word in ["its progress cannot be read any more: Input/output error", *words]:
+        assert word in text, (word, text)
+    w.settle()
+    w.check(("2.0.0",))
+
+
 @pytest.mark.parametrize("word", ["run", "!run"])
 def test_systemd_cannot_be_asked(struck, word):
     """From a call on, nothing reaches systemd: nobody waits for it, and nobody says what he does not know."""
