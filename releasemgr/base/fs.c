@@ -134,16 +134,22 @@ int fs_write_file_atomic(int dirfd, const char *path, const void *data, size_t s
 }
 
 int fs_symlink_atomic(int dirfd, const char *target, const char *path) {
-        _cleanup_free_ char *temporary = path_temporary(path);
+        _cleanup_free_ char *parent = path_parent(path), *before = NULL, *now = NULL;
+        const char *slash = strrchr(path, '/');
         int r;
 
-        if (!temporary)
+        before = parent ? text_format("%s/.%s-before", parent, slash ? slash + 1 : path) : NULL;
+        if (!before)
                 return -ENOMEM;
-        if (symlinkat(target, dirfd, temporary) < 0)
+        r = fs_readlink(dirfd, path, &now);
+        if (r < 0 && r != -ENOENT)
+                return r == -EINVAL ? -EEXIST : r;
+        (void) unlinkat(dirfd, before, 0); /* what it takes of the disk is there again for the next one */
+        if (symlinkat(target, dirfd, before) < 0)
                 return -errno;
-        r = fs_rename_durable(dirfd, temporary, dirfd, path);
-        if (r < 0)
-                (void) unlinkat(dirfd, temporary, 0);
+        r = now ? fs_exchange_durable(dirfd, before, path) : -ENOENT;
+        if (r == -ENOENT || r == -EINVAL) /* the first one, or the file system cannot */
+                r = fs_rename_durable(dirfd, before, dirfd, path);
         return r;
 }
 

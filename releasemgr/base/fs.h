@@ -22,7 +22,9 @@ int fs_write_file_atomic(int dirfd, const char *path, const void *data, size_t s
  * says why. */
 int fs_replace_file(int dirfd, const char *path, const void *data, size_t size, mode_t mode);
 
-/* Makes @path a symlink to @target, replacing one that is there by rename(2), durably. */
+/* Makes @path a symlink to @target, replacing one that is there in one step, durably; -EEXIST where it is anything else. The
+ * one before it stays beside it, as .NAME-before, to make room for the next: replacing one needs no free inode. For one
+ * writer at a time. */
 int fs_symlink_atomic(int dirfd, const char *target, const char *path);
 
 /* Removes what killed writers of @path by one of those above left beside it; NULL: of any file in the directory. Only

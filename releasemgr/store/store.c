@@ -281,17 +281,6 @@ static bool is_leftover(const char *name, const char *keep) {
         return startswith(name, ".staging-") || startswith(name, ".removing-") || startswith(name, ".#");
 }
 
-/* fs_symlink_atomic() leaves its temporary links beside current. */
-static int clean_links(Store *s, Error *e) {
-        _cleanup_strv_ char **names = NULL;
-        int r = fs_list_directory(s->fd, ".", &names);
-
-        for (char **i = names; r >= 0 && i && *i; i++)
-                if (startswith(*i, ".#" CURRENT "."))
-                        r = unlinkat(s->fd, *i, 0) < 0 ? -errno : 0;
-        return r < 0 ? error_errno(e, r, "Cannot clean %s", s->path) : 0;
-}
-
 int store_clean(Store *s, const char *keep_id, Error *e) {
         _cleanup_strv_ char **names = NULL, **leftovers = NULL;
         _cleanup_free_ char *keep = keep_id ? text_format(".staging-%s-", keep_id) : NULL;
@@ -307,8 +296,7 @@ int store_clean(Store *s, const char *keep_id, Error *e) {
                 if (is_leftover(*i, keep) && strv_add(&leftovers, *i) < 0)
                         return -ENOMEM;
         removal.names = leftovers;
-        r = leftovers ? work_run(remove_names, &removal, e) : 0;
-        return r < 0 ? r : clean_links(s, e);
+        return leftovers ? work_run(remove_names, &removal, e) : 0;
 }
 
 int store_get_space(Store *s, uint64_t *ret_bytes, uint64_t *ret_inodes, Error *e) {

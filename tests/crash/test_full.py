@@ -105,11 +105,12 @@ def test_no_room_for_the_state(small, take, name, full):
             finish(w, name)
 
 
-def test_rollback_on_full_disks(small):
+@pytest.mark.parametrize("take", [take_blocks, take_inodes])
+def test_rollback_on_full_disks(small, take):
     """A release may have filled the disk: that must not keep it from being rolled back."""
     w = small
     w.come_back(w.start_of("rollback"))
-    with filled(w, RELEASES, take_blocks), filled(w, STATE, take_blocks):
+    with filled(w, RELEASES, take), filled(w, STATE, take):
         done = w.releasemgr("rollback", "--json")
         w.settle()
         assert done.returncode == truth.DONE, done.stdout
