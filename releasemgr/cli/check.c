@@ -10,6 +10,7 @@
 #include "cli/app.h"
 #include "cli/verbs.h"
 #include "deploy/offer.h"
+#include "host/socket.h"
 #include "host/unit-setup.h"
 #include "store/verify.h"
 
@@ -175,14 +176,50 @@ static int find_socket(App *app, char **ret, Error *e) {
         return MIN_OF(r, 0);
 }
 
+/* What stands in the way in @unit: nothing, or an error that says what to change. */
+static int judge_obstacles(const char *unit, char *const *found, Error *e) {
+        const char *at = strchr(unit, '@');
+        _cleanup_text_ Text text = TEXT_INIT;
+        int r = 0;
+
+        if (!found)
+                return 0;
+        for (char *const *i = found; r >= 0 && *i; i++)
+                r = text_addf(&text, "%s%s", i == found ? "" : "; ", *i);
+        if (r < 0)
+                return r;
+        error_set(e, ERROR_FAILED, -EINVAL, "%s: %s", unit, text.data);
+        /* of an instance, the template is what to change: "echo@1.0.0.service" is one of "echo@.service" */
+        if (at)
+                return error_hint(e, -EINVAL, "change it with systemctl edit %.*s.service",
+                                (int) (at + 1 - unit), unit);
+        return error_hint(e, -EINVAL, "change it with systemctl edit %s", unit);
+}
+
+/* The plain unit beside a template; one by that name need not be there. */
+static int check_entry(App *app, Error *e) {
+        const char *template = app->deploy.unit;
+        _cleanup_free_ char *name = text_format("%.*s.service", (int) strcspn(template, "@"), template);
+        _cleanup_strv_ char **found = NULL;
+        UnitSetup setup;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        if (app->deploy.strategy != STRATEGY_HANDOVER)
+                return 0;
+        r = unit_read_setup(app->deploy.bus, name, &setup, e);
+        if (r >= 0)
+                r = unit_entry_obstacles(&setup, &found);
+        return r < 0 ? r : judge_obstacles(name, found, e);
+}
+
 /* What of the unit's own settings would spoil a deployment; and what could be better, static, or NULL. */
 static int check_setup(App *app, const char *unit, const char **ret_advice, Error *e) {
-        const char *at = strchr(unit, '@');
         const Strategy strategy = app->deploy.strategy;
         _cleanup_free_ char *releases = store_release_path(app->deploy.store, "0");
         _cleanup_free_ char *current = NULL, *socket = NULL;
         _cleanup_strv_ char **found = NULL;
-        _cleanup_text_ Text text = TEXT_INIT;
         UnitSetup setup;
         UnitUse use;
         int r;
@@ -205,18 +242,9 @@ static int check_setup(App *app, const char *unit, const char **ret_advice, Erro
                 r = unit_read_setup(app->deploy.bus, unit, &setup, e);
         if (r >= 0)
                 r = unit_obstacles(&setup, &use, &found);
-        for (size_t i = 0; r >= 0 && i < strv_length(found); i++)
-                r = text_addf(&text, "%s%s", i > 0 ? "; " : "", found[i]);
         if (r >= 0)
                 *ret_advice = unit_advice(&setup, &use);
-        if (r < 0 || !found)
-                return r;
-        error_set(e, ERROR_FAILED, -EINVAL, "%s: %s", unit, text.data);
-        /* of an instance, the template is what to change: "echo@1.0.0.service" is one of "echo@.service" */
-        if (at)
-                return error_hint(e, -EINVAL, "change it with systemctl edit %.*s.service",
-                                (int) (at + 1 - unit), unit);
-        return error_hint(e, -EINVAL, "change it with systemctl edit %s", unit);
+        return r < 0 ? r : judge_obstacles(unit, found, e);
 }
 
 static int check_unit(App *app, Text *ret, Error *e) {
@@ -235,6 +263,10 @@ static int check_unit(App *app, Text *ret, Error *e) {
                 r = unit_require(app->deploy.bus, unit, &state, e);
         if (r >= 0)
                 r = check_setup(app, unit, &advice, e);
+        if (r >= 0)
+                r = check_entry(app, e);
+        if (r >= 0)
+                r = sockets_check(app->deploy.bus, unit, e);
         if (r >= 0)
                 r = prove_process_from_string(app->config->prove_process, &how, &unproved);
         return r < 0 ? r

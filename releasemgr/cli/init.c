@@ -329,7 +329,7 @@ static int enable_units(Init *i, Error *e) {
                 return 0;
         r = bus_new(i->session->event, &bus, e);
         if (r >= 0 && i->enable)
-                r = manager_enable(bus, i->enable, false, e);
+                r = manager_enable(bus, i->enable, e);
         if (r >= 0)
                 r = manager_reload(bus, e);
         for (char **u = i->enable; r >= 0 && u && *u; u++)

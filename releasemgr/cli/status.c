@@ -12,8 +12,26 @@
 #include "deploy/lock.h"
 #include "deploy/offer.h"
 #include "host/process.h"
+#include "host/socket.h"
 
 /* Everything that status says, as the object that --json prints. */
+
+/* What keeps clients from the unit @name though it may run. */
+static int gather_sockets(const App *app, const char *name, json_t *j, Error *e) {
+        _cleanup_error_ Error why = ERROR_INIT;
+        int r = sockets_check(app->deploy.bus, name, &why);
+
+        if (r != -EADDRNOTAVAIL) {
+                error_move(e, &why);
+                return r;
+        }
+        return json_object_set_new(j, "socket",
+                               json_pack("{ss ss}", "text", error_message(&why, r), "hint",
+                                               error_advice(&why, r))) < 0
+                               ? -ENOMEM
+                               : 0;
+}
+
 static int gather_service(const App *app, const char *current, json_t *j, Error *e) {
         const DeployOptions *o = &app->deploy;
         char name[UNIT_NAME_MAX];
@@ -32,12 +50,12 @@ static int gather_service(const App *app, const char *current, json_t *j, Error 
         if (r < 0)
                 return r;
         serves = r == 0 && process_is_hidden(unit.main_pid) ? json_null() : json_boolean(r);
-        return json_object_update_new(j, json_pack("{s{ss ss ss ss si so}}", "unit", "name", name, "load",
-                                                         unit.load_state, "active", unit.active_state, "sub",
-                                                         unit.sub_state, "main_pid", (int) unit.main_pid,
-                                                         "serves_current", serves)) < 0
-                               ? -ENOMEM
-                               : 0;
+        if (json_object_update_new(j,
+                            json_pack("{s{ss ss ss ss si so}}", "unit", "name", name, "load", unit.load_state,
+                                            "active", unit.active_state, "sub", unit.sub_state, "main_pid",
+                                            (int) unit.main_pid, "serves_current", serves)) < 0)
+                return -ENOMEM;
+        return gather_sockets(app, name, j, e);
 }
 
 static void count_one(const char *digest _unused_, const char *version _unused_, const char *reason _unused_,
@@ -116,9 +134,12 @@ static int gather(const App *app, json_t **ret, Error *e) {
 }
 
 static void print_notes(const json_t *j) {
-        const json_t *hold = json_object_get(j, "hold");
+        const json_t *hold = json_object_get(j, "hold"), *socket = json_object_get(j, "socket");
         const char *warning = json_get_string(j, "expires_warning");
 
+        if (socket)
+                printf("%12s: %s; %s\n", "socket", json_get_string(socket, "text"),
+                                json_get_string(socket, "hint"));
         if (hold)
                 printf("%12s: %s, by %s, since %s; releasemgr unhold lets the timer go on\n", "held",
                                 json_get_string(hold, "reason"), json_get_string(hold, "by"),

@@ -10,6 +10,7 @@
 #include "deploy/retain.h"
 #include "deploy/schema.h"
 #include "deploy/service.h"
+#include "host/socket.h"
 #include "store/verify.h"
 
 /* So long an answer of the database is waited for before anything is fetched. */
@@ -167,6 +168,23 @@ static int plan_with_schema(Deploy *d, PlanFacts *f, Plan *p, Error *e) {
         return 0;
 }
 
+/* Nothing is to be done; that nobody reaches what runs is told all the same. */
+static int warn_of_sockets(const Deploy *d, Error *e) {
+        _cleanup_error_ Error why = ERROR_INIT;
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = deploy_unit(d->o, d->target, unit, &why);
+        if (r >= 0)
+                r = sockets_check(d->o->bus, unit, &why);
+        if (r == -EADDRNOTAVAIL) {
+                progress_warn(d->o->progress, "%s; %s", error_message(&why, r), error_advice(&why, r));
+                return 0;
+        }
+        error_move(e, &why);
+        return r;
+}
+
 int facts_gather(Deploy *d, const char *version, Plan *ret, Error *e) {
         _cleanup_(release_info_free_p) ReleaseInfo *info = NULL;
         PlanFacts f = {.goal = d->goal,
@@ -230,6 +248,8 @@ int facts_gather(Deploy *d, const char *version, Plan *ret, Error *e) {
         }
         if (r >= 0 && plan_has(ret, STEP_BESIDE))
                 r = handover_check_fit(d, e);
+        if (r >= 0 && ret->nothing)
+                r = warn_of_sockets(d, e);
         if (r >= 0 && !ret->nothing && f.has_database)
                 r = plan_with_schema(d, &f, ret, e);
         if (r >= 0)

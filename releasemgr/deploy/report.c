@@ -22,11 +22,15 @@ static void verdict_clear(Verdict *v) {
         free(v->hint);
 }
 
-bool report_blames_release(const EngineOutcome *o) {
-        const StepType *s = o->failed;
+/* The steps in which the release runs. */
+static bool runs_release(const StepType *s) {
+        return s == &step_restart || s == &step_reload || s == &step_beside || s == &step_prove ||
+               s == &step_soak || s == &step_after_switch;
+}
 
-        return s == &step_restart || s == &step_reload || s == &step_prove || s == &step_soak ||
-               s == &step_after_switch || (s == &step_beside && o->cause.class != ERROR_REFUSED);
+/* What the host refuses says nothing about the release. */
+bool report_blames_release(const EngineOutcome *o) {
+        return runs_release(o->failed) && o->cause.class != ERROR_REFUSED;
 }
 
 /* Whether clients may have met the new release: with a handover, not before the old one drains. */
@@ -34,7 +38,7 @@ static bool was_met(const Deploy *d, const EngineOutcome *o) {
         const StepType *s = o->failed;
 
         return s == &step_drain || s == &step_soak || s == &step_after_switch ||
-               (d->o->strategy != STRATEGY_HANDOVER && report_blames_release(o));
+               (d->o->strategy != STRATEGY_HANDOVER && runs_release(s));
 }
 
 static void judge_taken_back(const Deploy *d, const EngineOutcome *o, Verdict *v) {
@@ -182,7 +186,7 @@ static int add_failure(json_t *entry, const Deploy *d, const EngineOutcome *o) {
                         error_message(&o->cause, o->number), "fault", o->fault.message);
         if (!failure)
                 return -ENOMEM;
-        if (report_blames_release(o) && !d->recovering) {
+        if (runs_release(o->failed) && !d->recovering) {
                 add_release(failure, "health", &d->health, "unit", &d->started);
                 add_release(failure, "back", &d->back, "back_unit", &d->back_started);
         }

@@ -2,14 +2,10 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/fiber.h"
 #include "base/text.h"
 #include "deploy/service.h"
 #include "host/instance.h"
-
-/* What could not start takes this long at least. A client that waits has us started again at once, and systemd closes the
- * socket, and refuses whoever waits, after 20 starts in 2 s (TriggerLimitBurst= in systemd.socket(5)). */
-#define PACE_USEC USEC_PER_SEC
+#include "host/socket.h"
 
 int deploy_unit(const DeployOptions *o, const char *version, char ret[static UNIT_NAME_MAX], Error *e) {
         _cleanup_free_ char *current = NULL;
@@ -29,7 +25,7 @@ int deploy_unit(const DeployOptions *o, const char *version, char ret[static UNI
         return r < 0 ? error_errno(e, r, "%s cannot have an instance for release %s", o->unit, version) : 0;
 }
 
-static int start_current(const DeployOptions *o, Error *e) {
+int deploy_start(const DeployOptions *o, Error *e) {
         _cleanup_error_ Error error = ERROR_INIT;
         char unit[UNIT_NAME_MAX];
         int r;
@@ -41,15 +37,9 @@ static int start_current(const DeployOptions *o, Error *e) {
         if (r < 0)
                 return r;
         r = unit_start(o->bus, unit, clock_monotonic() + o->start_timeout_usec, NULL, e);
+        if (r >= 0) /* they cannot be opened here: our own unit is what they start */
+                r = sockets_check(o->bus, unit, e);
         return r < 0 ? r : 1;
-}
-
-int deploy_start(const DeployOptions *o, Error *e) {
-        int r = start_current(o, e);
-
-        if (r <= 0)
-                (void) fiber_sleep(PACE_USEC);
-        return r;
 }
 
 int deploy_is_serving(const DeployOptions *o, const char *version, Error *e) {
@@ -131,20 +121,72 @@ static int reload_or_start(Deploy *d, UnitOutcome *outcome, Error *e) {
         return r;
 }
 
+/* What came of a look at the sockets. Closed ones stop what would not be reached; where that is no worse than before, or on
+ * the way back, they are told of. */
+static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, Error *e) {
+        if (r == -EADDRNOTAVAIL && (as_before || d->back_usec > 0)) {
+                progress_warn(d->o->progress, "%s; %s", error_message(error, r), error_advice(error, r));
+                return 0;
+        }
+        error_move(e, error);
+        return r;
+}
+
+static int open_sockets(Deploy *d, const char *unit, Error *e) {
+        _cleanup_error_ Error error = ERROR_INIT;
+        int r = sockets_open(d->o->bus, unit, start_deadline(d), &error);
+
+        return judge_sockets(d, r, &error, false, e);
+}
+
+static int check_sockets(Deploy *d, const char *unit, bool as_before, Error *e) {
+        _cleanup_error_ Error error = ERROR_INIT;
+        int r = sockets_check(d->o->bus, unit, &error);
+
+        return judge_sockets(d, r, &error, as_before, e);
+}
+
+static int bring_beside(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        r = deploy_unit(d->o, version, unit, e);
+        if (r >= 0)
+                r = open_sockets(d, unit, e);
+        if (r >= 0)
+                r = instance_start(d->o->bus, d->o->unit, version, start_deadline(d), outcome, e);
+        return r < 0 ? r : check_sockets(d, unit, false, e);
+}
+
+/* While the service runs its sockets cannot be opened: systemd does so as it starts it again. */
+static int bring_anew(Deploy *d, UnitOutcome *outcome, Error *e) {
+        const char *unit = d->o->unit;
+        bool closed;
+        int r;
+
+        r = sockets_check(d->o->bus, unit, NULL);
+        closed = r == -EADDRNOTAVAIL;
+        if (closed)
+                r = sockets_forget(d->o->bus, unit, e);
+        if (r >= 0)
+                r = restart(d, outcome, e);
+        return r < 0 ? r : check_sockets(d, unit, closed, e);
+}
+
 /* The start limit is forgotten first: a release that crashed in a loop must not use up the starts of the one that
  * follows it. */
 int service_bring(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
         int r;
 
         if (d->o->strategy == STRATEGY_HANDOVER)
-                return instance_start(d->o->bus, d->o->unit, version, start_deadline(d), outcome, e);
+                return bring_beside(d, version, outcome, e);
         r = unit_reset_failed(d->o->bus, d->o->unit, e);
         if (r < 0)
                 return r;
         d->touched = true;
         if (d->down_usec == 0)
                 d->down_usec = clock_monotonic();
-        return d->o->strategy == STRATEGY_RELOAD ? reload_or_start(d, outcome, e) : restart(d, outcome, e);
+        return d->o->strategy == STRATEGY_RELOAD ? reload_or_start(d, outcome, e) : bring_anew(d, outcome, e);
 }
 
 /* @text with each "%v" replaced by @version, added to @texts. */

@@ -28,27 +28,6 @@ static int escape(const char *s, Text *t) {
         return r;
 }
 
-static int hex_digit(char c) {
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int unescape(const char *s, size_t n, Text *t) {
-        int r = 0;
-
-        for (const char *end = s + n; s < end && r >= 0; s++) {
-                char c = *s == '-' ? '/' : *s;
-
-                if (c == '\\') {
-                        if (end - s < 4 || s[1] != 'x' || hex_digit(s[2]) < 0 || hex_digit(s[3]) < 0)
-                                return -EINVAL;
-                        c = (char) (hex_digit(s[2]) << 4 | hex_digit(s[3]));
-                        s += 3;
-                }
-                r = text_add(t, &c, 1);
-        }
-        return r;
-}
-
 int instance_name(const char *template, const char *version, char ret[static UNIT_NAME_MAX]) {
         _cleanup_text_ Text instance = TEXT_INIT;
         const char *suffix;
@@ -63,25 +42,6 @@ int instance_name(const char *template, const char *version, char ret[static UNI
         r = snprintf(ret, UNIT_NAME_MAX, "%.*s%s%s", (int) (suffix - template), template, instance.data,
                         suffix);
         return r >= UNIT_NAME_MAX ? -ENAMETOOLONG : 0;
-}
-
-int instance_version(const char *template, const char *unit, char **ret) {
-        _cleanup_text_ Text version = TEXT_INIT;
-        size_t prefix, suffix, n = strlen(unit);
-        int r;
-
-        if (!unit_is_template(template))
-                return -EINVAL;
-        prefix = strchr(template, '@') + 1 - template;
-        suffix = strlen(template) - prefix;
-        if (n <= prefix + suffix || strncmp(unit, template, prefix) != 0 ||
-                        !endswith(unit, template + prefix))
-                return -EINVAL;
-        r = unescape(unit + prefix, n - prefix - suffix, &version);
-        if (r < 0)
-                return r;
-        *ret = text_take(&version);
-        return *ret ? 0 : -ENOMEM;
 }
 
 /* The names in an answer of ListUnitsByPatterns. */

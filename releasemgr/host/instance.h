@@ -22,9 +22,6 @@ bool unit_is_template(const char *unit);
  * -EINVAL where @template is none, -ENAMETOOLONG. */
 int instance_name(const char *template, const char *version, char ret[static UNIT_NAME_MAX]);
 
-/* The other way round. *@ret is owned by the caller. -EINVAL where @unit is no instance of @template. */
-int instance_version(const char *template, const char *unit, char **ret);
-
 /* The instances that are not inactive, by unit name, sorted: *@ret is a list as in text.h, owned by the caller, NULL
  * where there is none. Suspends. */
 int instances_running(Bus *b, const char *template, char ***ret, Error *e);

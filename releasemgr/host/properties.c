@@ -12,6 +12,7 @@ static const char *property_signature(PropertyType type) {
                         [PROPERTY_BOOLEAN] = "b",
                         [PROPERTY_ID128] = "ay",
                         [PROPERTY_WORDS] = "as",
+                        [PROPERTY_CONDITION] = "a(sbbsi)",
                         [PROPERTY_COMMAND] = "a(sasbttttuii)",
         };
 
@@ -46,6 +47,28 @@ static int read_words(sd_bus_message *m, char *target, size_t size) {
         while ((r = sd_bus_message_read_basic(m, 's', &word)) > 0)
                 if (n < size)
                         n += snprintf(target + n, size - n, "%s%s", n > 0 ? " " : "", word);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_condition(sd_bus_message *m, char *target, size_t size) {
+        const char *name;
+        int r;
+
+        target[0] = '\0';
+        r = sd_bus_message_enter_container(m, 'a', "(sbbsi)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'r', "sbbsi")) > 0) {
+                r = sd_bus_message_read_basic(m, 's', &name);
+                if (r >= 0 && !*target)
+                        (void) snprintf(target, size, "%s", name);
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "bbsi");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
@@ -92,6 +115,8 @@ static int property_read(sd_bus_message *m, const Property *p, void *target) {
                 return read_id(m, at, p->size);
         case PROPERTY_WORDS:
                 return read_words(m, at, p->size);
+        case PROPERTY_CONDITION:
+                return read_condition(m, at, p->size);
         case PROPERTY_COMMAND:
                 return read_command(m, at, p->size);
         case PROPERTY_U32:
@@ -103,6 +128,15 @@ static int property_read(sd_bus_message *m, const Property *p, void *target) {
                 return r;
         }
         return -EINVAL;
+}
+
+bool words_have(const char *words, const char *word) {
+        size_t n = strlen(word);
+
+        for (const char *s = words; (s = strstr(s, word)); s += n)
+                if ((s == words || s[-1] == ' ') && (s[n] == ' ' || s[n] == '\0'))
+                        return true;
+        return false;
 }
 
 static const Property *property_find(const Property *table, size_t n, const char *name) {

@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "base/text.h"
+#include "host/properties.h"
 #include "host/unit-setup.h"
 
 static int obstacle(char ***list, const char *setting, const char *value, const char *why) {
@@ -95,19 +96,9 @@ static bool loses_socket(const UnitSetup *s) {
         return has_socket(s) && s->start_limit_usec > 0;
 }
 
-/* @word among words with spaces between. */
-static bool has_word(const char *words, const char *word) {
-        size_t n = strlen(word);
-
-        for (const char *s = words; (s = strstr(s, word)); s += n)
-                if ((s == words || s[-1] == ' ') && (s[n] == ' ' || s[n] == '\0'))
-                        return true;
-        return false;
-}
-
 /* A service is given the socket of its own name without a word, an instance of a template is not. */
 static int socket_obstacle(const UnitSetup *s, const UnitUse *use, char ***list) {
-        if (!use->beside || !use->socket || has_word(s->triggered_by, use->socket))
+        if (!use->beside || !use->socket || words_have(s->triggered_by, use->socket))
                 return 0;
         return obstacle(list, "Sockets", "", "instances are not given the app's socket; name it there");
 }
@@ -117,6 +108,24 @@ static int limit_obstacle(const UnitSetup *s, const UnitUse *use, char ***list) 
                 return 0;
         return obstacle(list, "StartLimitIntervalSec", "",
                         "at the limit systemd closes the socket, for the old release too; set it to 0");
+}
+
+int unit_entry_obstacles(const UnitSetup *s, char ***ret) {
+        _cleanup_strv_ char **list = NULL;
+        int r = 0;
+
+        if (loses_socket(s))
+                r = obstacle(&list, "StartLimitIntervalSec", "",
+                                "at the limit systemd closes the socket; set it to 0");
+        if (r >= 0 && has_socket(s) && !isempty(s->condition))
+                r = obstacle(&list, s->condition, "",
+                                "while it does not hold, systemd tries again at once and closes the socket; "
+                                "remove it");
+        if (r >= 0 && s->remain_after_exit)
+                r = obstacle(&list, "RemainAfterExit", "yes", "it would be started once and no more; use no");
+        if (r >= 0)
+                *ret = TAKE(list);
+        return r;
 }
 
 static const char *handover_advice(const UnitSetup *s, const UnitUse *use) {

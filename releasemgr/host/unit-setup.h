@@ -18,8 +18,10 @@ typedef struct UnitSetup {
         char failure_action[24];
         char triggered_by[1024];   /* sockets, timers, ...: names with spaces between */
         uint64_t start_limit_usec; /* StartLimitIntervalUSec=; 0: there is no limit */
+        char condition[64];        /* the first ConditionXXX= it has; "" where it has none */
         bool can_reload;
         bool non_blocking;
+        bool remain_after_exit;
 } UnitSetup;
 
 /* What is going to be done with the unit. Borrows its texts. */
@@ -39,6 +41,9 @@ int unit_read_setup(Bus *b, const char *unit, UnitSetup *ret, Error *e);
 /* One sentence for each thing that stands in the way, each says what to do; NULL where there is nothing. Owned by the
  * caller. No I/O. */
 int unit_obstacles(const UnitSetup *s, const UnitUse *use, char ***ret);
+
+/* The same of the plain unit beside a template, which starts an instance whenever a client comes and none runs. */
+int unit_entry_obstacles(const UnitSetup *s, char ***ret);
 
 /* What could be better, as one sentence; NULL where there is nothing. Static. No I/O. */
 const char *unit_advice(const UnitSetup *s, const UnitUse *use);

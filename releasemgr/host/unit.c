@@ -45,6 +45,8 @@ static const Property setup_properties[] = {
                 PROPERTY("FailureAction", PROPERTY_TEXT, UnitSetup, failure_action),
                 PROPERTY("ExecStart", PROPERTY_COMMAND, UnitSetup, exec_start),
                 PROPERTY("CanReload", PROPERTY_BOOLEAN, UnitSetup, can_reload),
+                PROPERTY("RemainAfterExit", PROPERTY_BOOLEAN, UnitSetup, remain_after_exit),
+                PROPERTY("Conditions", PROPERTY_CONDITION, UnitSetup, condition),
                 PROPERTY("NonBlocking", PROPERTY_BOOLEAN, UnitSetup, non_blocking),
                 PROPERTY("TriggeredBy", PROPERTY_WORDS, UnitSetup, triggered_by),
                 PROPERTY("StartLimitIntervalUSec", PROPERTY_U64, UnitSetup, start_limit_usec),
@@ -69,8 +71,7 @@ static int unit_get_all(Bus *b, const char *path, sd_bus_message **ret, Error *e
         return r;
 }
 
-/* Into @target, by @table. */
-static int unit_get(Bus *b, const char *unit, const Property *table, size_t n, void *target, Error *e) {
+int unit_get(Bus *b, const char *unit, const Property *table, size_t n, void *target, Error *e) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ char *path = NULL;
         int r;
@@ -166,35 +167,20 @@ int manager_reload(Bus *b, Error *e) {
         return r < 0 ? error_prefix(e, r, "systemd cannot read its unit files again: ") : 0;
 }
 
-/* EnableUnitFiles and DisableUnitFiles differ in one argument. */
-static int manager_link(Bus *b, const char *member, char *const *units, bool runtime, bool force, Error *e) {
+int manager_enable(Bus *b, char *const *units, Error *e) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = bus_call_new(b, SYSTEMD_PATH, SYSTEMD_MANAGER, member, &call, e);
+        r = bus_call_new(b, SYSTEMD_PATH, SYSTEMD_MANAGER, "EnableUnitFiles", &call, e);
         if (r < 0)
                 return r;
         r = sd_bus_message_append_strv(call, (char **) units);
         if (r >= 0)
-                r = sd_bus_message_append(call, "b", runtime);
-        if (r >= 0 && force)
-                r = sd_bus_message_append(call, "b", true);
+                r = sd_bus_message_append(call, "bb", false, true); /* for good; other links are replaced */
         if (r < 0)
                 return error_errno(e, r, "Cannot write a message to systemd");
         r = bus_call(b, call, RELOAD_USEC, NULL, e);
-        return r < 0 ? r : manager_reload(b, e);
-}
-
-int manager_enable(Bus *b, char *const *units, bool runtime, Error *e) {
-        int r = manager_link(b, "EnableUnitFiles", units, runtime, true, e);
-
         return r < 0 ? error_prefix(e, r, "Cannot enable %s: ", units[0]) : 0;
-}
-
-int manager_disable(Bus *b, char *const *units, bool runtime, Error *e) {
-        int r = manager_link(b, "DisableUnitFiles", units, runtime, false, e);
-
-        return r < 0 ? error_prefix(e, r, "Cannot disable %s: ", units[0]) : 0;
 }
 
 struct UnitWatch {

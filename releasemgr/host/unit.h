@@ -80,10 +80,8 @@ int unit_kill(Bus *b, const char *unit, const char *whom, int signal, Error *e);
 /* Makes systemd read its files again. Suspends. */
 int manager_reload(Bus *b, Error *e);
 
-/* Enable or disable @units (a list as in text.h) as systemctl does, links replaced; @runtime: until the next boot
- * only. Suspends. */
-int manager_enable(Bus *b, char *const *units, bool runtime, Error *e);
-int manager_disable(Bus *b, char *const *units, bool runtime, Error *e);
+/* Enables @units (a list as in text.h), links replaced; to be followed by manager_reload(). Suspends. */
+int manager_enable(Bus *b, char *const *units, Error *e);
 
 /* Sets @wakeup whenever systemd announces a change of the unit @id, from now on, and whenever the connection was made
  * anew. @id is the unit's canonical name, as in its state: signals come under no alias. @b and @wakeup must outlive the

@@ -8,7 +8,8 @@
 
 #define VALUE_SHOWN 80
 
-const json_t *json_at(const json_t *j, const char *path) {
+/* The value at @path ("checks.0.state"): member names and indices of lists, joined by '.'. NULL where there is none. */
+static const json_t *json_at(const json_t *j, const char *path) {
         _cleanup_free_ char *copy = strdup(path);
         char *rest = copy, *name;
         uint64_t index;

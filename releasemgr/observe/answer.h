@@ -16,7 +16,3 @@ typedef struct Answer {
 /* 1 where @a is what @s expects of release @version (NULL: of any), 0 where it is not, with the reason in @ret_sentence
  * (owned by the caller), -ENOMEM. */
 int answer_judge(const ProbeSpec *s, const char *version, const Answer *a, char **ret_sentence);
-
-/* The value at @path ("checks.0.state"): member names and indices of lists, joined by '.'. NULL where there is none.
- * Borrowed. */
-const json_t *json_at(const json_t *j, const char *path);

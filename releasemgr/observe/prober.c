@@ -62,12 +62,8 @@ int prober_start(Prober *p, const ProbeContext *context, const ProbeSpec *spec, 
         return fiber_new(fiber_event(), "prober", prober_main, p, &p->fiber);
 }
 
-void prober_stop(Prober *p) {
-        p->fiber = fiber_stop(p->fiber);
-}
-
 void prober_clear(Prober *p) {
-        prober_stop(p);
+        p->fiber = fiber_stop(p->fiber);
         probe_result_clear(&p->last);
         error_clear(&p->explanation);
 }

@@ -28,10 +28,7 @@ typedef struct Prober {
 /* @context, @spec and @wakeup must outlive the prober. */
 int prober_start(Prober *p, const ProbeContext *context, const ProbeSpec *spec, bool steady, Wakeup *wakeup);
 
-/* Ends the question under way and the fiber; the results stay. Suspends. */
-void prober_stop(Prober *p);
-
-/* Stops it and frees what it holds. Suspends. */
+/* Ends the question under way and the fiber, and frees what the prober holds. Suspends. */
 void prober_clear(Prober *p);
 
 /* Why the last question was not answered well, "NAME: SENTENCE", also where it still waits for an answer. Owned by

@@ -119,9 +119,34 @@ static void test_all_are_named(void **state _unused_) {
         assert_int_equal(strv_length(found), 5);
 }
 
+static void test_entry_obstacles(void **state _unused_) {
+        static const struct {
+                UnitSetup setup;
+                const char *first; /* how the only sentence begins; NULL: there is none */
+        } cases[] = {
+                        {{.type = "oneshot", .triggered_by = "app.socket"}, NULL},
+                        {{.type = "oneshot", .start_limit_usec = 1, .condition = "ConditionPathExists"},
+                                        NULL},
+                        {{.triggered_by = "app.socket", .start_limit_usec = 1}, "StartLimitIntervalSec=: "},
+                        {{.triggered_by = "app.socket", .condition = "ConditionPathExists"},
+                                        "ConditionPathExists=: "},
+                        {{.remain_after_exit = true}, "RemainAfterExit=yes: "},
+        };
+
+        for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+                _cleanup_strv_ char **found = NULL;
+
+                assert_int_equal(unit_entry_obstacles(&cases[i].setup, &found), 0);
+                assert_int_equal(strv_length(found), cases[i].first ? 1 : 0);
+                if (cases[i].first)
+                        assert_non_null(startswith(found[0], cases[i].first));
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_obstacles),
+                        cmocka_unit_test(test_entry_obstacles),
                         cmocka_unit_test(test_advice),
                         cmocka_unit_test(test_all_are_named),
         };
