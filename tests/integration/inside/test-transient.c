@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "host/transient.h"
 
-#define SOON (clock_monotonic() + 20 * USEC_PER_SEC)
+#define SOON (clock_monotonic() + 60 * USEC_PER_SEC)
 
 typedef struct Run {
         Bus *bus;
@@ -103,14 +103,14 @@ static int deadline(void *userdata _unused_) {
 
         assert_int_equal(bus_new(fiber_event(), &b, NULL), 0);
         run.bus = b;
-        run.spec.timeout_usec = 300 * USEC_PER_MSEC;
+        run.spec.timeout_usec = 3 * USEC_PER_SEC; /* enough for the shell to begin */
         run.spec.stop_timeout_usec = 300 * USEC_PER_MSEC;
         run_shell(&run, "trap '' TERM; (trap '' TERM; sleep 1000) & echo stubborn; while :; do sleep 1; "
                         "done");
         assert_int_equal(run.r, 1);
-        assert_string_equal(run.e.message, "/bin/sh was killed after 300ms");
+        assert_string_equal(run.e.message, "/bin/sh was killed after 3.0s");
         assert_true(says(&run, "]: stubborn"));
-        assert_true(run.result.took_usec < 5 * USEC_PER_SEC);
+        assert_true(run.result.took_usec < 60 * USEC_PER_SEC); /* and not systemd's own 90 s */
         return 0;
 }
 
@@ -169,7 +169,10 @@ static int sandboxed(void *userdata _unused_) {
 /* As a deployment runs: on its own from the start, collected at the end. That systemd reads its files again meanwhile takes
  * no command from it. */
 static int detached(void *userdata _unused_) {
-        static const char *const argv[] = {"/bin/sh", "-c", "sleep 0.3; exit 1", NULL};
+        static const char *const argv[] = {"/bin/sh", "-c",
+                        "until test -e /run/detached-seen; do sleep 0.05; "
+                        "done; exit 1",
+                        NULL};
         static const char *const after[] = {"/usr/bin/touch", "/run/detached-ended", NULL};
         const TransientSpec spec = {.unit = "releasemgr-test-detached.service",
                         .argv = (char *const *) argv,
@@ -183,16 +186,19 @@ static int detached(void *userdata _unused_) {
         assert_int_equal(bus_new(fiber_event(), &b, NULL), 0);
         assert_int_equal(transient_start(b, &spec, SOON, &o, NULL), 0);
         assert_string_equal(o.state.active_state, "active");
-        assert_true(o.took_usec < 250 * USEC_PER_MSEC);
         assert_int_equal(manager_reload(b, NULL), 0);
         assert_int_equal(unit_read(b, spec.unit, &s, NULL), 0);
         assert_string_equal(s.load_state, "loaded");
         assert_int_equal(unit_watch_new(b, spec.unit, &wakeup, &w), 0);
+        assert_int_equal(fs_write_file_atomic(AT_FDCWD, "/run/detached-seen", "", 0, 0644), 0);
         do {
-                assert_int_equal(wakeup_wait(&wakeup, 5 * USEC_PER_SEC), 0);
+                assert_int_equal(wakeup_wait(&wakeup, 60 * USEC_PER_SEC), 0);
                 assert_int_equal(unit_read(b, spec.unit, &s, NULL), 0);
         } while (unit_is_active(&s) || streq(s.active_state, "deactivating"));
-        assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), 0);
+        for (uint64_t until = SOON; !streq(s.load_state, "not-found") && clock_monotonic() < until;) {
+                assert_int_equal(fiber_sleep(10 * USEC_PER_MSEC), 0);
+                assert_int_equal(unit_read(b, spec.unit, &s, NULL), 0);
+        }
         assert_gone(b, spec.unit);
         assert_true(fs_exists(AT_FDCWD, "/run/detached-ended"));
         return 0;

@@ -19,7 +19,7 @@
 
 #define UNITS "/run/systemd/system/"
 
-#define SOON (clock_monotonic() + 20 * USEC_PER_SEC)
+#define SOON (clock_monotonic() + 60 * USEC_PER_SEC)
 
 static void write_unit(const char *name, const char *text) {
         _cleanup_free_ char *path = text_format(UNITS "%s", name);
@@ -112,15 +112,13 @@ static int refused(void *userdata _unused_) {
 static int crash_loop(void *userdata _unused_) {
         _cleanup_(bus_free_p) Bus *b = NULL;
         _cleanup_error_ Error e = ERROR_INIT;
-        uint64_t start = clock_monotonic();
         UnitOutcome o;
 
         write_unit("loop.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nRestart="
-                                   "always\nRestartSec=10\n"
+                                   "always\nRestartSec=1000\n"
                                    "ExecStart=/bin/sh -c 'echo going down; exit 7'\n");
         b = connect_bus();
         assert_int_equal(unit_restart(b, "loop.service", USEC_INFINITY, SOON, &o, &e), -EIO);
-        assert_true(clock_monotonic() - start < 10 * USEC_PER_SEC);
         assert_non_null(strstr(e.message, "exited with status 7"));
         assert_int_equal(o.state.exec_main_status, 7);
 
@@ -200,11 +198,10 @@ static int deadline(void *userdata _unused_) {
 
         write_unit("slow.service", "[Service]\nType=notify\nExecStart=/bin/sleep 1000\n");
         b = connect_bus();
-        assert_int_equal(unit_start(b, "slow.service", clock_monotonic() + 100 * USEC_PER_MSEC, &o, &e),
-                        -ETIMEDOUT);
+        assert_int_equal(unit_start(b, "slow.service", clock_monotonic() + USEC_PER_SEC, &o, &e), -ETIMEDOUT);
         assert_string_equal(o.state.active_state, "activating");
         assert_non_null(strstr(e.message, "activating"));
-        assert_true(o.took_usec < 2 * USEC_PER_SEC);
+        assert_true(o.took_usec < 60 * USEC_PER_SEC); /* and not systemd's own 90 s */
         assert_int_equal(unit_stop(b, "slow.service", SOON, NULL, &e), 0);
         return 0;
 }
@@ -269,7 +266,7 @@ static int watched(void *userdata _unused_) {
         assert_int_equal(unit_watch_new(b, "dies.service", &wakeup, &w), 0);
         assert_int_equal(unit_kill(b, "dies.service", "main", SIGSEGV, &e), 0);
         do {
-                assert_int_equal(wakeup_wait(&wakeup, 5 * USEC_PER_SEC), 0);
+                assert_int_equal(wakeup_wait(&wakeup, 60 * USEC_PER_SEC), 0);
                 assert_int_equal(unit_read(b, "dies.service", &now, &e), 0);
         } while (unit_judge(&o.state, &now, sentence) != UNIT_TROUBLE);
         assert_non_null(strstr(sentence, "dies.service "));
