@@ -65,8 +65,9 @@ DrainTimeout=1s
 ExpectVersion=version
 Interval=50ms
 IntervalMax=200ms
-Deadline=10s
-RevertDeadline=10s
+Timeout=10s
+Deadline=60s
+RevertDeadline=60s
 """
 
 
@@ -113,14 +114,14 @@ class App:
     def go(self):
         """Activates 2.0.0, and waits for what comes of it."""
         self.configure_new()
-        self.done = self.releasemgr("activate", "--foreground", "2.0.0", check=False, timeout=100)
+        self.done = self.releasemgr("activate", "--foreground", "2.0.0", check=False)
         return self
 
     def current(self):
         return os.readlink(self.host.path(f"/opt/{self.name}/current")).removeprefix("releases/")
 
     def answer(self):
-        done = self.host.run("curl", "-s", "--max-time", "5", f"http://127.0.0.1:{self.port}/", check=False)
+        done = self.host.run("curl", "-s", "--max-time", "60", f"http://127.0.0.1:{self.port}/", check=False)
         return json.loads(done.stdout)["version"] if done.returncode == 0 else None
 
     def history(self):

@@ -42,7 +42,7 @@ for name in sys.argv[2:]:
     os.setxattr(sys.argv[1] + name, "trusted.overlay.opaque", b"y")
 """
 
-BOOT_TIMEOUT = 60
+BOOT_TIMEOUT = 180
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 NAME = "releasemgr-test-"
@@ -150,10 +150,10 @@ class Process:
     def poll(self):
         return self.popen.poll()
 
-    def wait(self, timeout=180):
+    def wait(self, timeout=300):
         return self.popen.wait(timeout)
 
-    def communicate(self, timeout=180):
+    def communicate(self, timeout=300):
         out, err = self.popen.communicate(timeout=timeout)
         return subprocess.CompletedProcess(self.popen.args, self.popen.returncode, out, err)
 
@@ -399,7 +399,7 @@ class Host:
         words += [f"{key}={value}" for key, value in (env or {}).items()]
         return words + [str(word) for word in command]
 
-    def run(self, *command, check=True, input=None, env=None, timeout=120, user=None, directory="/"):
+    def run(self, *command, check=True, input=None, env=None, timeout=300, user=None, directory="/"):
         """Runs a command inside, without a terminal, and returns its CompletedProcess with text."""
         completed = subprocess.run(self._command(command, env, user, directory), input=input, timeout=timeout,
                                    stdin=subprocess.DEVNULL if input is None else None,
@@ -434,6 +434,8 @@ class Host:
         self.run("systemd-run", "--quiet", f"--unit={name}", "--collect", *options, *command)
 
     def journal(self, *options):
+        """All that was sent to it until now: journald may have some of that still to read."""
+        self.run("journalctl", "--sync", check=False)
         return self.run("journalctl", "--no-pager", "--output=short-monotonic", *options, check=False).stdout
 
     def until(self, condition, timeout=60, what="what was waited for"):

@@ -105,9 +105,8 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 
 def serve(directory):
     Metadata.directory = directory
-    (directory / "keys").write_text("{}")
     server = http.server.ThreadingHTTPServer((ADDRESS, 80), Metadata)
-    print("up", flush=True)
+    (directory / "keys").write_text("{}")  # which says that it is up
     server.serve_forever()
 
 

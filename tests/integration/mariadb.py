@@ -1,8 +1,10 @@
 """A private MariaDB beside the test: own data directory, own port, TLS from an authority made on the spot. It can be
 killed and started again, which the one inside a throwaway host (servers.py) cannot."""
 
+import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -66,7 +68,7 @@ class MariaDB:
              f"--socket={self.socket}", f"--port={self.port}", f"--pid-file={self.home}/pid", "--user=root", f"--ssl-ca={self.ca}",
              f"--ssl-cert={self.home}/cert.pem", f"--ssl-key={self.home}/key.pem", *self.options],
             stdout=log, stderr=log, cwd=self.home)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self.answers():
             assert self.process.poll() is None, (self.home / "log").read_text()
             assert time.monotonic() < deadline, "MariaDB does not start"
@@ -132,9 +134,12 @@ class MariaDB:
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that no other socket is given by chance while its server is down: the kernel gives those from 32768 on."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def make_template(folder):
@@ -187,7 +192,7 @@ class Migrator:
 
     def configure(self, **more):
         values = {"Name": self.database, "Host": "localhost", "Port": self.server.port, "User": USER,
-                  "PasswordFile": self.root / "password", "TlsCaFile": self.server.ca, "Deadline": "30s", **more}
+                  "PasswordFile": self.root / "password", "TlsCaFile": self.server.ca, "Deadline": "120s", **more}
         password = self.root / "password"
         password.write_text(PASSWORD + "\n")
         password.chmod(0o600)
@@ -208,7 +213,7 @@ class Migrator:
     def run(self, *arguments, check=True, **options):
         """The result of `releasemgr migrate ARGUMENTS`."""
         folder = [] if arguments[0] == "resolve" else [f"--folder={self.folder}"]
-        done = subprocess.run(self.command(*arguments, *folder), capture_output=True, text=True, timeout=300, **options)
+        done = subprocess.run(self.command(*arguments, *folder), capture_output=True, text=True, timeout=600, **options)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -16,7 +16,8 @@ PRICED = {"migrations": 3, "columns": ["name", "price"], "counts_visits": True}
 def make_release(directory, version, behaviour="healthy", schema=FIRST, extra=None):
     """Makes the tree of one release at @directory and returns its path.
 
-    behaviour: healthy, unhealthy, error (500), silent, slow, old-version, exits, slow-start
+    behaviour: healthy, unhealthy, error (500), silent, slow, old-version, exits, slow-start (waits for
+                /run/shop.may-start)
     extra:     more files, as {path: text or bytes}
     """
     tree = pathlib.Path(directory)

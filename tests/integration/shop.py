@@ -28,8 +28,9 @@ CONFIG = f"""\
 [Health]
 ExpectJson=status=healthy
 ExpectVersion=version
-Deadline=5s
-RevertDeadline=5s
+Timeout=10s
+Deadline=30s
+RevertDeadline=30s
 
 [Database]
 Name=shop
@@ -108,7 +109,7 @@ class Shop:
 
     def front_page(self):
         """What a client gets, or None where nobody answers."""
-        done = self.host.run("curl", "-s", "--max-time", "5", f"http://127.0.0.1:{PORT}/", check=False)
+        done = self.host.run("curl", "-s", "--max-time", "60", f"http://127.0.0.1:{PORT}/", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def current(self):

@@ -71,6 +71,7 @@ def test_the_next_release_fails(shop):
     """The one before it serves on, without what it does not need."""
     activate_both(shop)
     shop.publish("1.3.0", schema=ALL, extra=DROP, behaviour="unhealthy")
+    shop.configure("[Health]\nDeadline=2s\n")
     done = shop.releasemgr("activate", "1.3.0", check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "what was contracted stays" in done.stdout

@@ -279,7 +279,7 @@ def test_disk_fills_up_while_staging(shop):
     greedy = two.host.spawn("bash", "-c", """
         until compgen -G '/opt/shop/releases/.staging-*' >/dev/null; do sleep 0.001; done
         head -c 60m /dev/zero >/opt/ballast""")
-    two.configure("[Repository]\nMaxRate=5M\n")  # so that somebody else comes in time
+    two.configure("[Repository]\nMaxRate=2M\n")  # so that somebody else comes in time
     with Unchanged(two):
         done = activate(two)
         greedy.wait()
@@ -330,6 +330,7 @@ def test_two_at_once(shop):
     shop.host.until(lambda: shop.host.unit("shop.service")["ActiveState"] == "activating", what="the restart")
     text = assert_says(activate(shop, "1.0.0"), LOCKED, "1.1.0", hint="--wait")
     assert "root" in text
+    shop.host.write("/run/shop.may-start", "")
     done = first.communicate()
     assert done.returncode == 0, done.stdout + done.stderr
     assert shop.front_page()["version"] == "1.1.0"
@@ -345,7 +346,7 @@ def test_two_at_once(shop):
     ("exits", ["1.1.0", "1.0.0 serves again"]),
 ])
 def test_unhealthy(shop, behaviour, words):
-    shop.configure("[Health]\nDeadline=2s\nTimeout=1s\n")
+    shop.configure("[Health]\nDeadline=4s\nTimeout=1s\n")
     shop.publish("1.1.0", behaviour=behaviour)
     before = shop.snapshot()
     text = assert_says(activate(shop), TAKEN_BACK, *words, hint="releasemgr show")
@@ -365,7 +366,7 @@ def test_neither_is_healthy(shop):
     shop.publish("1.1.0", behaviour="unhealthy")
     shop.configure("[Health]\nDeadline=2s\n")
     shop.database.stop()
-    shop.configure("[Health]\nDeadline=2s\nExpectJson=mood=sunny\n")
+    shop.configure("[Health]\nDeadline=2s\nRevertDeadline=2s\nExpectJson=mood=sunny\n")
     shop.database.start()
     assert_says(activate(shop), 4, "1.1.0", "1.0.0", hint="releasemgr show")
 

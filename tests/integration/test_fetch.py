@@ -136,8 +136,7 @@ def test_push_to_a_bucket_and_fetch_from_it(shop):
     shutil.copy(AWS, shop.host.path("/srv/aws.py"))
     shop.host.service("aws", "sh", "-c", "tail -f /dev/null | python3 -B /srv/aws.py /srv/bucket >/srv/aws.port")
     port = shop.host.path("/srv/aws.port")
-    while not port.exists() or not port.read_text().endswith("\n"):
-        time.sleep(0.05)
+    shop.host.until(lambda: port.exists() and port.read_text().endswith("\n"), what="the start of aws.py")
     endpoint = f"http://127.0.0.1:{port.read_text().strip()}"
     keys = {"AWS_ACCESS_KEY_ID": "STATIC", "AWS_SECRET_ACCESS_KEY": "secret-static"}
 
@@ -206,6 +205,8 @@ def test_killed_at_every_block(shop):
     shop.publish("1.1.0", "--patches=0", extra={"data.bin": random.Random(1).randbytes(1 << 20)})
     length = os.path.getsize(next(repository_files(shop, "shop-1.1.0.tar.zst")))
     shop.host.service("halting", "/usr/bin/python3", "-u", "-c", HALTING, REPOSITORY)
+    shop.host.until(lambda: shop.host.run("curl", "-so", "/dev/null", "http://127.0.0.1:8090/", check=False).returncode == 0,
+                    what="the start of the web server")
     shop.configure("[Repository]\nUrl=http://127.0.0.1:8090/\n")
     releases_here = shop.host.path("/opt/shop/releases")
     sent = lambda: [int(n) for n in shop.host.read("/run/sent").split()]  # noqa: E731
@@ -239,8 +240,9 @@ def serve(client):
     threading.Thread(target=pump, args=(server, client), daemon=True).start()
     pump(client, server)
 s = socket.socket(socket.AF_UNIX)
-s.bind("/run/gatekeeper")
+s.bind("/run/gatekeeper.new")
 s.listen(9)
+os.rename("/run/gatekeeper.new", "/run/gatekeeper")
 while True:
     threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
 """
@@ -274,7 +276,7 @@ def test_a_slow_database_is_asked_while_bytes_arrive(shop):
     activate = shop.host.spawn("releasemgr", "activate", "1.2.0")
     shop.host.until(shop.staging, what="the begin of the download")
     shop.host.write("/run/gate", "")
-    done = activate.communicate(timeout=120)
+    done = activate.communicate()
     said = done.stdout + done.stderr
     assert done.returncode == 6, said
     assert "contract migration 4 ran on it" in said and "nothing was switched" in said
@@ -290,7 +292,7 @@ def test_a_slow_database_is_asked_while_bytes_arrive(shop):
     activate = shop.host.spawn("releasemgr", "activate", "1.3.0")
     shop.host.until(shop.staging, what="the begin of the download")
     shop.host.write("/run/gate", "")
-    done = activate.communicate(timeout=120)
+    done = activate.communicate()
     assert done.returncode == 0, done.stdout
     assert shop.current() == "releases/1.3.0"
 

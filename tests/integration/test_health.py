@@ -9,8 +9,8 @@ from host import Host
 PORT = 2525
 EVERYTHING = f"""\
 [Health]
-Deadline=20s
-RevertDeadline=4s
+Deadline=60s
+RevertDeadline=60s
 [Health tls]
 Url=https://localhost:8443/
 CaFile=/run/tls.crt
@@ -98,7 +98,8 @@ def test_one_question_fails(shop, version, text, sentence):
     the question is about the version."""
     shop.publish(version)
     shop.configure(EVERYTHING)
-    shop.configure("[Health]\nDeadline=4s\nRevertDeadline=4s\n" + text, "z-more.conf")
+    back = "60s" if "%v" in text else "4s"
+    shop.configure(f"[Health]\nDeadline=6s\nRevertDeadline={back}\n" + text, "z-more.conf")
     done = shop.releasemgr("activate", version, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == (3 if "%v" in text else 4), said
@@ -124,7 +125,7 @@ def test_another_unit_fails(shop):
 def test_slow_answers(shop):
     shop.publish("2.3.0", behaviour="slow")
     shop.configure("[Health]\nMaxLatency=2s\nTimeout=10s\nDeadline=8s\n")
-    assert_taken_back(shop, "2.3.0", ": it took 3", "MaxLatency= is 2.0s")
+    assert_taken_back(shop, "2.3.0", ": it took ", "MaxLatency= is 2.0s")
 
 
 def test_wrong_questions(shop):

@@ -17,12 +17,12 @@ BAD = {"start": "os._exit(3)"}
 
 # app: (hook, program, the new release, exit code, what is said)
 HOSTILE = {
-    "before-deaf": ("BeforeSwitch", "deaf", {}, 1, "deaf was killed after 1.0s; nothing was switched"),
+    "before-deaf": ("BeforeSwitch", "deaf", {}, 1, "deaf was killed after 3.0s; nothing was switched"),
     "before-daemon": ("BeforeSwitch", "daemon", {}, 0, "2.0.0 is active and healthy"),
-    "after-flood": ("AfterSwitch", "flood", {}, 3, "flood was killed after 1.0s; 1.0.0 serves again"),
+    "after-flood": ("AfterSwitch", "flood", {}, 3, "flood was killed after 3.0s; 1.0.0 serves again"),
     "after-daemon": ("AfterSwitch", "daemon", {}, 0, "2.0.0 is active and healthy"),
-    "success-deaf": ("AfterSuccess", "deaf", {}, 0, "after-success: /usr/local/bin/deaf was killed after 1.0s"),
-    "failure-flood": ("AfterFailure", "flood", BAD, 3, "after-failure: /usr/local/bin/flood was killed after 1.0s"),
+    "success-deaf": ("AfterSuccess", "deaf", {}, 0, "after-success: /usr/local/bin/deaf was killed after 3.0s"),
+    "failure-flood": ("AfterFailure", "flood", BAD, 3, "after-failure: /usr/local/bin/flood was killed after 3.0s"),
     "failure-daemon": ("AfterFailure", "daemon", BAD, 3, "1.0.0 serves again"),
 }
 # app: (hook, the new release, the version that serves in the end, the verdict)
@@ -90,11 +90,11 @@ def assert_ended(app, serves, verdict):
 
 
 def test_none_hangs(host):
-    apps = make_apps(host, 8100, [(name, hook, program, "1s", new) for name, (hook, program, new, *_) in HOSTILE.items()])
+    apps = make_apps(host, 8100, [(name, hook, program, "3s", new) for name, (hook, program, new, *_) in HOSTILE.items()])
     all_at_once(apps.values(), App.go, len(apps))
     for name, (_, _, _, code, sentence) in HOSTILE.items():
         assert apps[name].done.returncode == code and sentence in apps[name].text, apps[name].text
-        assert apps[name].history()[0]["took"] < 30_000_000
+        assert apps[name].history()[0]["took"] < 120_000_000
     assert hooks_running(host) == []
     assert host.run("pgrep", "-f", "sleep 4242", check=False).stdout == ""
 

@@ -159,7 +159,7 @@ def test_a_truncation_waits_for_the_table(migrator):
             said = runner.stdout.readline()
             assert said, runner.stderr.read()
         other.commit()
-    out, err = runner.communicate(timeout=60)
+    out, err = runner.communicate(timeout=300)
     assert runner.returncode == 0, out + err
     assert migrator.server.value("SELECT COUNT(*) FROM t") == "0"
 

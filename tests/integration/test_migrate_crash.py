@@ -77,8 +77,9 @@ class Trial:
         self.migrator = Migrator(program, server, folder)
         for name, text in FILES.items():
             self.migrator.write(name, text)
-        self.migrator.configure(Host="127.0.0.1", Port=self.wire.port, Tls="off", TlsCaFile=None, Deadline="60s")
+        self.migrator.configure(Host="127.0.0.1", Port=self.wire.port, Tls="off", TlsCaFile=None, Deadline="300s")
         self.process = None
+        self.timer = None
         self.happened = threading.Event()
 
     def kill_client(self):
@@ -105,7 +106,8 @@ class Trial:
 
         def later(k):
             if k == n:
-                threading.Timer(pause, act).start()
+                self.timer = threading.Timer(pause, act)
+                self.timer.start()
 
         self.started = threading.Event()
         hook = {"before": at, "after": later, "answered": at}[when]
@@ -120,11 +122,21 @@ class Trial:
         if how == "kill_server":
             while not self.happened.wait(0.05) and self.process.poll() is None:
                 pass
-            self.happened.wait(pause + 1)
-            if self.server.process.poll() is not None:
-                self.server.start()
-        out, err = self.process.communicate(timeout=120)
+            self.bring_server_back()
+        out, err = self.process.communicate(timeout=300)
+        self.settle()
         return self.process.returncode, out + err
+
+    def bring_server_back(self):
+        if self.server.process.poll() is not None:
+            self.server.start()
+
+    def settle(self):
+        """What its last packet sets off may come after the program's end, and shall not hit the next trial."""
+        self.wire.join()
+        if self.timer:
+            self.timer.join()
+        self.bring_server_back()
 
     def close(self):
         self.wire.close()

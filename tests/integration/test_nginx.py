@@ -83,5 +83,5 @@ def test_redirects_and_an_overload(world):
     assert world.current() == "releases/1.1.0"
     # and one that wants to be asked again after the deadline is not waited for
     use(world, 8447, "Deadline=5min")
-    done = world.releasemgr("plan", check=False, timeout=60)
+    done = world.releasemgr("plan", check=False, timeout=200)
     assert done.returncode == 1 and "503" in done.stderr, done.stderr

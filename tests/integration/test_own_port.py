@@ -51,11 +51,13 @@ def switch_and_back(echo, load, rounds):
 def test_proxy_and_handover(echo, full):
     rounds = 50 if full else 3
     begin(echo, "handover", environment("http=/run/echo/%I.http"),
-          recipe("The app may run twice and listens where it is told."), "[Health]\nDeadline=5s\n")
+          recipe("The app may run twice and listens where it is told."))
     echo.publish("3.0.0", "unhealthy")
     with echo.clients(web=TCP, raw=[]) as load:
         switch_and_back(echo, load, rounds)
+        echo.configure("[Health]\nDeadline=3s\n", "60-own.conf")
         assert echo.releasemgr("activate", "3.0.0", check=False).returncode == 3
+        echo.configure("", "60-own.conf")
         load.expect("1.0.0")
     print(f"\n{2 * rounds} handovers behind socket-proxyd: {load}")
     assert load.seen["failures"] == {}

@@ -29,7 +29,7 @@ class Publisher:
         program = at(self.program, "-f", f"+{days}d") if days else [self.program]
         more = ["--passphrase-file", passphrase] if passphrase else []
         command = [*program, "repo", *words, "--app=shop", "--repo", self.path, "--keys", keys or self.keys, *more]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
                               start_new_session=True)
         assert done.returncode == code, (command, done)
         assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr
@@ -348,7 +348,7 @@ def test_for_publishers(empty):
     for step in steps:
         done = subprocess.run(["bash", "-ec", step.replace("/media/", f"{empty.directory}/media/")], cwd=empty.path,
                               env={**os.environ, "PATH": f"{empty.directory}/bin:{os.environ['PATH']}"},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, (step, done.stdout, done.stderr)
         empty.sees("1.0.0", "1.1.0", hosts=[host])
     assert empty.channel("stable") == "1.0.0"
@@ -391,7 +391,7 @@ def calls(publisher, *words):
     environment = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
     subprocess.run(["strace", "-f", "-y", "-o", trace, "-e", "trace=fsync,fdatasync,mkdirat,rename,renameat,renameat2",
                     publisher.program, "repo", *words, "--app=shop", "--repo", publisher.path, "--keys", publisher.keys],
-                   check=True, stdin=subprocess.DEVNULL, env=environment, timeout=120)
+                   check=True, stdin=subprocess.DEVNULL, env=environment, timeout=300)
     for line in trace.read_text().splitlines():
         call = re.match(r"\d+ +(\w+)\((.*)\) += 0$", line)
         if not call:

@@ -77,7 +77,7 @@ def test_on_your_server(newcomer):
     assert len(steps) >= 10
     said = ""
     for step in steps:
-        done = newcomer.shell(step, directory="/srv/clone", check=False, timeout=300)
+        done = newcomer.shell(step, directory="/srv/clone", check=False, timeout=1800)
         assert done.returncode == 0, f"{step}\n{done.stdout}{done.stderr}"
         said += done.stdout
     page = newcomer.run("curl", "-s", "http://127.0.0.1:8000/").stdout

@@ -43,7 +43,7 @@ def test_there_and_back(app):
 def test_bad_release(app, version, about, sentence):
     before = pid(app)
     app.publish(version, **about)
-    app.configure(CONFIG + "[Health]\nDeadline=1s\n")
+    app.configure(CONFIG + "[Health]\nDeadline=4s\n")
     code, said = activate(app, version)
     assert code == 3 and sentence in said and "1.0.0 loaded again" in said, said
     assert (app.current(), app.answer(), pid(app)) == ("1.0.0", "1.0.0", before)
@@ -51,9 +51,9 @@ def test_bad_release(app, version, about, sentence):
 
 
 def test_reload_hangs(app):
-    """Nothing but a restart ends it, and leads back."""
+    """Nothing but a restart ends it, and leads back: after half of the time that there is for that."""
     app.publish("4.0.0", hangs=1)
-    app.configure(CONFIG + "[Service]\nStartTimeout=1s\n[Health]\nRevertDeadline=10s\n")
+    app.configure(CONFIG + "[Service]\nStartTimeout=4s\n[Health]\nRevertDeadline=20s\n")
     code, said = activate(app, "4.0.0")
     assert code == 3 and "was asked to reload and had not done so after" in said and "it is restarted" in said, said
     assert (app.current(), app.answer()) == ("1.0.0", "1.0.0")

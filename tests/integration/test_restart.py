@@ -67,7 +67,7 @@ def test_bad_release(echo, full, behaviour):
     tries = 25 if full else 2
     for n in range(tries):
         echo.publish(f"3.0.{n}", behaviour)
-    echo.configure("[Service]\nStartTimeout=2s\n[Health]\nDeadline=2s\n", "60-short.conf")
+    echo.configure("[Service]\nStartTimeout=2s\n[Health]\nDeadline=2s\nRevertDeadline=60s\n", "60-short.conf")
     with echo.clients() as load:
         for n in range(tries):
             done = echo.releasemgr("activate", f"3.0.{n}", check=False)

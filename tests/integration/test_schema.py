@@ -2,7 +2,6 @@
 said counts."""
 
 import json
-import time
 
 import releases
 import servers
@@ -97,12 +96,11 @@ def test_answers_by_hand_are_kept(shop):
 def test_database_that_hangs(shop):
     """It takes connections and says nothing."""
     shop.host.run("ln", "-s", servers.SOCKET, ALIAS)
-    shop.configure(f"[Database]\nSocket={ALIAS}\n")
+    shop.configure(f"[Database]\nSocket={ALIAS}\nConnectTimeout=5min\n")
     shop.publish("1.1.0", schema=releases.PRICED)
     shop.releasemgr("activate", "1.1.0")
     listener = shop.host.spawn("/usr/bin/python3", "-u", "-c", SILENT)
-    while not shop.host.path("/run/silent").exists():
-        time.sleep(0.05)
+    assert listener.stdout.readline() == "up\n"
     shop.host.run("ln", "-sfn", "/run/silent", ALIAS)
     done = shop.releasemgr("rollback", "--json")
     listener.signal(15)
@@ -110,7 +108,7 @@ def test_database_that_hangs(shop):
     assert "what it last said counts" in done.stdout
     entry = shop.history()[0]
     plan = next(stage for stage in entry["stages"] if stage["stage"] == "plan")
-    assert plan["took"] < 4_000_000, entry
+    assert plan["took"] < 60_000_000, entry  # and not ConnectTimeout=
 
 
 def test_publish_reviews_migrations(bare_shop):

@@ -471,7 +471,7 @@ def test_tuf_js_accepts_our_repositories(program, tmp_path, tuf_js, key_type):
     (metadata / "root.json").write_bytes(files["metadata/1.root.json"])
     name = "shop/1.0.0/shop-1.0.0.tar.zst"
     with Server(files) as server:
-        subprocess.run(["node", str(tuf_js / "client.js"), str(metadata), str(targets), server.url, name], check=True, timeout=60)
+        subprocess.run(["node", str(tuf_js / "client.js"), str(metadata), str(targets), server.url, name], check=True, timeout=300)
         c = Client(program, tmp_path / "ours", server.url)
         assert c.init(files["metadata/1.root.json"]).returncode == 0
         assert c.download(name).returncode == 0

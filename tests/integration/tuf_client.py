@@ -19,7 +19,7 @@ class Client:
         self.targets.mkdir(parents=True)
 
     def run(self, *arguments):
-        return subprocess.run([*self.command, "tuf", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        return subprocess.run([*self.command, "tuf", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
 
     def init(self, root):
         self.root.write_bytes(root)

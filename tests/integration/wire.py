@@ -18,11 +18,17 @@ class Wire:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.connections = []
+        self.pumps = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
         self.listener.close()
         self.cut()
+
+    def join(self):
+        """Waits until all that was sent has come through; the clients are gone."""
+        for pump in self.pumps:
+            pump.join()
 
     def cut(self):
         """Cuts all connections."""
@@ -47,8 +53,10 @@ class Wire:
             for s in (client, server):
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += [client, server]
-            threading.Thread(target=self._upward, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._downward, args=(client, server), daemon=True).start()
+            for pump in (self._upward, self._downward):
+                thread = threading.Thread(target=pump, args=(client, server), daemon=True)
+                thread.start()
+                self.pumps.append(thread)
 
     def _upward(self, client, server):
         try:

@@ -17,7 +17,7 @@ import threading
 import time
 
 PAUSE = 0.02
-TIMEOUT = 30
+TIMEOUT = 120
 
 stop = threading.Event()
 lock = threading.Lock()

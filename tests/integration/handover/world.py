@@ -22,7 +22,7 @@ SERVICE = "[Service]\nSockets=echo-echo.socket\n"
 # An app that knows no socket but its own.
 BIND = " ".join([f"http={address}" for address in HTTP] + [f"echo={address}" for address in RAW])
 OWN = f'[Service]\nEnvironment="BIND={BIND}"\n'
-CONFIG = "[Health]\nExpectJson=status=healthy\nExpectVersion=version\nDeadline=20s\n"
+CONFIG = "[Health]\nExpectJson=status=healthy\nExpectVersion=version\nTimeout=10s\nDeadline=60s\n"
 STRATEGIES = {
     "handover": ["--exec", "/opt/echo/releases/%I/bin/serve", "--health", "http://localhost/health", "--health-socket",
                  "/run/echo/%v.sock"],
@@ -113,7 +113,7 @@ class Echo:
         return sorted(versions.split())
 
     def answer(self):
-        done = self.host.run("curl", "-s", "--max-time", "10", f"http://{HTTP[0]}/", check=False)
+        done = self.host.run("curl", "-s", "--max-time", "60", f"http://{HTTP[0]}/", check=False)
         return json.loads(done.stdout)["version"] if done.returncode == 0 else None
 
     @contextlib.contextmanager
