@@ -20,8 +20,6 @@
 #include "deploy/schema.h"
 #include "fetch/refresh.h"
 
-#define JOURNAL_FILE "journal"
-
 void deploy_clear(Deploy *d) {
         d->inquiry = inquiry_free(d->inquiry);
         d->ledger = ledger_free(d->ledger);

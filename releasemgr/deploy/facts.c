@@ -50,6 +50,25 @@ static int set_target(Deploy *d, const char *version) {
         return d->target ? 0 : -ENOMEM;
 }
 
+/* Nothing is known of them but that they are here: which one is good is the operator's to say. */
+static int advise_others(const Deploy *d, Error *e) {
+        _cleanup_text_ Text others = TEXT_INIT;
+        ReleaseInfo **infos = NULL;
+        size_t n = 0;
+        int r;
+
+        r = store_list(d->o->store, &infos, &n, NULL, NULL);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (!streq_ptr(infos[i]->version, d->from))
+                        r = text_addf(&others, "%s%s", others.size > 0 ? ", " : "", infos[i]->version);
+        release_info_free_many(infos, n);
+        if (r < 0 || others.size == 0)
+                return error_hint(
+                                e, -ENOENT, "releasemgr list shows what is here; rollback VERSION names one");
+        return error_hint(e, -ENOENT, "releasemgr rollback VERSION goes to one that is named; here are %s",
+                        others.data);
+}
+
 static int choose_rollback(Deploy *d, const char *version, Error *e) {
         if (!version)
                 version = ledger_rollback_target(d->ledger, d->from, facts_release_exists, d->o->store);
@@ -57,7 +76,7 @@ static int choose_rollback(Deploy *d, const char *version, Error *e) {
                 return set_target(d, version);
         error_set(e, ERROR_REFUSED, -ENOENT,
                         "no other release proved itself on this host: there is nothing to go back to");
-        return error_hint(e, -ENOENT, "releasemgr list shows what is here; rollback VERSION names one");
+        return advise_others(d, e);
 }
 
 static int warn_of_expiry(const Deploy *d, const Offer *c) {

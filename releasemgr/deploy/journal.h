@@ -7,6 +7,8 @@
 
 #include "base/json.h"
 
+#define JOURNAL_FILE "journal"
+
 typedef struct Journal Journal;
 
 typedef enum RecordType {

@@ -7,6 +7,7 @@
 #include "deploy/context.h"
 #include "deploy/facts.h"
 #include "deploy/history.h"
+#include "deploy/journal.h"
 #include "deploy/ledger.h"
 #include "deploy/mend.h"
 #include "host/instance.h"
@@ -24,6 +25,34 @@ static int list_versions(Store *s, char ***ret, Error *e) {
         return r;
 }
 
+static int add_told(json_t *history, const char *verb, const char *version, const char *from) {
+        return !version ? 0
+                        : json_array_append_new(history,
+                                          json_pack("{ss* ss ss* ss}", "verb", verb, "version", version,
+                                                          "from", from, "verdict", "succeeded"));
+}
+
+/* Where the history is lost, too, the journal of the last deployment still knows what that was: it is told as the history
+ * would, the newest first. What it began from had served. */
+static int tell_last(const DeployOptions *o, json_t *history) {
+        const char *activate = plan_goal_name(GOAL_ACTIVATE), *verb, *version, *from;
+        _cleanup_(journal_free_p) Journal *j = NULL;
+        int r = journal_open(o->state_fd, JOURNAL_FILE, &j, NULL);
+
+        if (r < 0) /* damaged, too */
+                return r == -ENOMEM ? r : 0;
+        verb = json_get_string(journal_begin(j), "verb");
+        version = json_get_string(journal_begin(j), "version");
+        from = json_get_string(journal_begin(j), "from");
+        if (journal_has(j, RECORD_COMMIT, NULL))
+                r = add_told(history, verb, version, from);
+        if (r >= 0)
+                r = add_told(history, activate, from, NULL);
+        if (r >= 0 && journal_has(j, RECORD_COMMIT, NULL) && streq_ptr(verb, plan_goal_name(GOAL_ROLLBACK)))
+                r = add_told(history, activate, version, NULL);
+        return r < 0 ? -ENOMEM : 0;
+}
+
 int mend_ledger(const DeployOptions *o, Error *e) {
         _cleanup_(ledger_free_p) Ledger *ledger = NULL;
         _cleanup_error_ Error damage = ERROR_INIT;
@@ -38,6 +67,8 @@ int mend_ledger(const DeployOptions *o, Error *e) {
                 return r;
         }
         r = history_tail(o->state_fd, SIZE_MAX, &history, NULL, e);
+        if (r >= 0 && json_array_size(history) == 0)
+                r = tell_last(o, history);
         if (r >= 0)
                 r = list_versions(o->store, &here, e);
         if (r >= 0)

@@ -91,12 +91,31 @@ def test_ledger_at_recovery(lived, boot):
     says(w.releasemgr("rollback"), 0, "1.0.0 is active")
 
 
-def test_ledger_and_history(lived):
-    """Nothing is left to know what proved itself: a version that is named is gone back to."""
+def lose(w, *paths):
+    for path in paths:
+        w.path(path).write_bytes(b"\0" * 4096)
+
+
+def test_ledger_and_history(struck):
+    """The journal still knows from which release the last deployment came, and from which one somebody rolled back."""
+    w = struck
+    w.come_back(w.start_of("rollback"))
+    lose(w, LEDGER, HISTORY)
+    says(w.releasemgr("rollback"), 0, "1.0.0 is active and healthy")
+    w.settle()
+    assert w.current() == w.running() == "1.0.0"
+    lose(w, LEDGER, HISTORY)
+    w.releasemgr("recover", check=True)
+    assert [p["version"] for p in json.loads(w.path(LEDGER).read_text())["proven"]] == ["1.0.0", "2.0.0"]
+    says(w.releasemgr("rollback"), REFUSED, "here are 2.0.0")
+
+
+@pytest.mark.parametrize("also", [[], [JOURNAL]])
+def test_nothing_knows_what_proved_itself(lived, also):
+    """What is here is named, and what is named is gone back to."""
     w = lived
-    w.path(LEDGER).write_bytes(b"")
-    w.path(HISTORY).write_bytes(b"\0" * 4096)
-    says(w.releasemgr("rollback"), REFUSED, "rollback VERSION")
+    lose(w, LEDGER, HISTORY, *also)
+    says(w.releasemgr("rollback"), REFUSED, "rollback VERSION", "here are 1.0.0, 3.0.0")
     says(w.releasemgr("rollback", "1.0.0"), 0, "1.0.0 is active")
     assert w.current() == w.running() == "1.0.0"
 
