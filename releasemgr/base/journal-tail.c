@@ -107,10 +107,25 @@ static void reverse(char **l) {
         }
 }
 
+static int journal_select_name(sd_journal *j, const char *unit) {
+        int r;
+
+        r = journal_match(j, "_SYSTEMD_UNIT", unit);
+        if (r >= 0)
+                r = sd_journal_add_disjunction(j);
+        if (r >= 0)
+                r = journal_match(j, "UNIT", unit);
+        if (r >= 0)
+                r = journal_match(j, "_PID", "1");
+        return r < 0 ? r : sd_journal_seek_tail(j);
+}
+
 /* By the unit's processes, or by PID 1 about the unit. */
 static int journal_select(sd_journal *j, const JournalSource *source) {
         int r;
 
+        if (!source->invocation_id)
+                return journal_select_name(j, source->unit);
         r = journal_match(j, "_SYSTEMD_INVOCATION_ID", source->invocation_id);
         if (r >= 0)
                 r = sd_journal_add_disjunction(j);
@@ -131,6 +146,8 @@ static int entry_belongs(sd_journal *j, const JournalSource *source) {
         uint64_t usec;
         int r;
 
+        if (!source->invocation_id)
+                return 1;
         r = entry_field(j, "_SYSTEMD_INVOCATION_ID", &by);
         if (r >= 0)
                 r = entry_field(j, "INVOCATION_ID", &about);
@@ -181,7 +198,7 @@ static int journal_read(const JournalSource *source, size_t lines, char ***ret) 
 int journal_tail(const JournalSource *source, size_t lines, char ***ret) {
         int r;
 
-        if (isempty(source->invocation_id)) {
+        if (source->invocation_id && !*source->invocation_id) {
                 *ret = NULL;
                 return 0;
         }

@@ -6,9 +6,9 @@
 
 /* Whose lines. All pointers are borrowed. */
 typedef struct JournalSource {
-        const char *invocation_id; /* 32 hex digits of the start; "": no line */
+        const char *invocation_id; /* 32 hex digits of the start; "": no line; NULL: the unit's name alone decides */
         const char *unit;          /* its canonical name; NULL: the invocation alone decides */
-        uint64_t since_usec;       /* CLOCK_MONOTONIC of the start, for the lines of @unit */
+        uint64_t since_usec; /* CLOCK_MONOTONIC of the start, for the lines of @unit */
 } JournalSource;
 
 /* At most @lines lines, oldest first, as "NAME[PID]: TEXT": what the start's processes wrote, and what systemd said

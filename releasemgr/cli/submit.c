@@ -31,10 +31,9 @@ typedef struct Following {
         App *app;
         char *id;
         char *unit;
-        int fd, watch;   /* the progress, and what tells that more came */
-        UnitState state; /* as last seen alive */
-        Error unseen;    /* why it cannot be seen any more */
-        bool may_stop;   /* Ctrl-C stops what this command began, not what it looks at */
+        int fd, watch; /* the progress, and what tells that more came */
+        Error unseen;  /* why it cannot be seen any more */
+        bool may_stop; /* Ctrl-C stops what this command began, not what it looks at */
         bool asked_to_stop;
         bool blind; /* the progress cannot be read any more */
 } Following;
@@ -77,10 +76,7 @@ static int is_alive(void *userdata) {
         r = unit_read(f->app->deploy.bus, f->unit, &state, &f->unseen);
         if (r < 0)
                 return r;
-        if (streq(state.active_state, "inactive") || streq(state.active_state, "failed"))
-                return 0;
-        f->state = state;
-        return 1;
+        return !streq(state.active_state, "inactive") && !streq(state.active_state, "failed");
 }
 
 static void show_note(const Following *f, const char *text) {
@@ -126,7 +122,7 @@ static int lose_sight(Following *f, int r, Error *e) {
 static void show_last_words(const Following *f) {
         _cleanup_strv_ char **lines = NULL;
 
-        if (unit_tail(&f->state, LAST_WORDS, &lines) < 0)
+        if (unit_tail_by_name(f->unit, LAST_WORDS, &lines) < 0)
                 return;
         for (char **i = lines; i && *i; i++)
                 show_note(f, *i);
@@ -232,7 +228,6 @@ static int start(Following *f, const Arguments *a, const DeployRequest *request,
         _cleanup_strv_ char **argv = NULL, **after = NULL;
         _cleanup_free_ char *description = NULL, *environment = NULL;
         _cleanup_close_ int fd = -1;
-        UnitOutcome outcome;
         int r;
 
         r = worker_argv(f, a, request, &argv);
@@ -246,7 +241,7 @@ static int start(Following *f, const Arguments *a, const DeployRequest *request,
                         request->version ? " " : "", request->version ?: "");
         if (!description)
                 return -ENOMEM;
-        r = transient_start(f->app->deploy.bus,
+        return transient_start(f->app->deploy.bus,
                         &(TransientSpec){
                                         .unit = f->unit,
                                         .description = description,
@@ -256,9 +251,7 @@ static int start(Following *f, const Arguments *a, const DeployRequest *request,
                                         .identifier = "releasemgr",
                                         .stop_timeout_usec = STOP_TIMEOUT,
                         },
-                        clock_monotonic() + START_TIMEOUT, &outcome, e);
-        f->state = outcome.state;
-        return r;
+                        clock_monotonic() + START_TIMEOUT, NULL, e);
 }
 
 /* The deployment under way where it does what @request asks for: its id, owned by the caller. */

@@ -144,6 +144,10 @@ int unit_tail(const UnitState *s, size_t lines, char ***ret) {
         return journal_tail(&source, lines, ret);
 }
 
+int unit_tail_by_name(const char *unit, size_t lines, char ***ret) {
+        return journal_tail(&(JournalSource){.unit = unit}, lines, ret);
+}
+
 int unit_reset_failed(Bus *b, const char *unit, Error *e) {
         int r = manager_call(b, "ResetFailedUnit", 0, NULL, e, "s", unit);
 

@@ -46,6 +46,9 @@ int unit_require(Bus *b, const char *unit, UnitState *ret, Error *e);
 /* The unit's last lines in the journal since its last start, as base/journal-tail.h says. Suspends. */
 int unit_tail(const UnitState *s, size_t lines, char ***ret);
 
+/* As above, of a unit that was started once, and may be forgotten by now: systemd need not know it any more. */
+int unit_tail_by_name(const char *unit, size_t lines, char ***ret);
+
 bool unit_is_active(const UnitState *s);
 
 /* What a job came to, for reports. Filled whenever the verb below got as far as a job, also where it failed. */

@@ -79,6 +79,25 @@ static int to_its_end(void *userdata _unused_) {
         return 0;
 }
 
+/* It is over before anybody can look at it. */
+static int words_of_one_that_is_gone(void *userdata _unused_) {
+        static const char *const argv[] = {"/bin/sh", "-c", "echo first; echo last words; exit 1", NULL};
+        const TransientSpec spec = {.unit = "releasemgr-brief.service", .argv = (char *const *) argv};
+        _cleanup_(bus_free_p) Bus *b = NULL;
+        _cleanup_(run_clear) Run run = {0};
+        UnitState s;
+
+        assert_int_equal(bus_new(fiber_event(), &b, NULL), 0);
+        (void) transient_start(b, &spec, SOON, NULL, NULL);
+        do
+                assert_int_equal(unit_read(b, spec.unit, &s, NULL), 0);
+        while (!streq(s.load_state, "not-found"));
+        assert_int_equal(unit_tail_by_name(spec.unit, 100, &run.result.output), 0);
+        assert_true(says(&run, "]: first") && says(&run, "]: last words"));
+        assert_true(says(&run, "Main process exited, code=exited, status=1/FAILURE"));
+        return 0;
+}
+
 static int not_executable(void *userdata _unused_) {
         static const char *const argv[] = {"/no/such/program", NULL};
         _cleanup_(bus_free_p) Bus *b = NULL;
@@ -210,6 +229,7 @@ static int detached(void *userdata _unused_) {
         }
 
 IN_FIBER(to_its_end)
+IN_FIBER(words_of_one_that_is_gone)
 IN_FIBER(not_executable)
 IN_FIBER(deadline)
 IN_FIBER(cancelled)
@@ -219,6 +239,7 @@ IN_FIBER(detached)
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_to_its_end),
+                        cmocka_unit_test(test_words_of_one_that_is_gone),
                         cmocka_unit_test(test_not_executable),
                         cmocka_unit_test(test_deadline),
                         cmocka_unit_test(test_cancelled),
