@@ -295,6 +295,7 @@ int service_prove(Deploy *d, const char *version, const UnitState *started, Heal
                 r = service_probes(d->o, version, &probes, e);
         if (r < 0)
                 return r;
+        probes.context.since_usec = started->inactive_exit_usec;
         spec.probes = probes.probes;
         spec.n_probes = probes.n;
         spec.unit = unit;

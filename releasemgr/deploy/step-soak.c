@@ -26,6 +26,7 @@ static int soak(Deploy *d, const char *unit, HealthReport *report, Error *e) {
         r = service_probes(d->o, d->target, &probes, e);
         if (r < 0)
                 return r;
+        probes.context.since_usec = d->started.inactive_exit_usec;
         spec.probes = probes.probes;
         spec.n_probes = probes.n;
         spec.started = isempty(d->started.id) ? NULL : &d->started;

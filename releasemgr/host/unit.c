@@ -26,6 +26,7 @@ static const Property unit_properties[] = {
                 PROPERTY("ExecMainCode", PROPERTY_I32, UnitState, exec_main_code),
                 PROPERTY("ExecMainStatus", PROPERTY_I32, UnitState, exec_main_status),
                 PROPERTY("ActiveEnterTimestampMonotonic", PROPERTY_U64, UnitState, active_enter_usec),
+                PROPERTY("ActiveExitTimestampMonotonic", PROPERTY_U64, UnitState, active_exit_usec),
                 PROPERTY("InactiveExitTimestampMonotonic", PROPERTY_U64, UnitState, inactive_exit_usec),
                 PROPERTY("InactiveEnterTimestampMonotonic", PROPERTY_U64, UnitState, inactive_enter_usec),
                 PROPERTY("ExecMainStartTimestampMonotonic", PROPERTY_U64, UnitState, exec_main_start_usec),

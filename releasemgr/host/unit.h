@@ -21,12 +21,13 @@ typedef struct UnitState {
         char unit_file_state[24]; /* enabled, disabled, static, ... "" for transient units */
         char type[16];            /* simple, exec, notify, ...; "" where it is not a service */
         char result[24]; /* success, exit-code, signal, timeout, oom-kill, watchdog, start-limit-hit, ... */
-        char invocation_id[33];      /* 32 hex digits of the last start, "" if never started */
-        pid_t main_pid;              /* 0: none */
-        unsigned n_restarts;         /* by Restart=, since the last start by hand */
-        int exec_main_code;          /* CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0 while it runs */
-        int exec_main_status;        /* exit status or signal */
-        uint64_t active_enter_usec;  /* CLOCK_MONOTONIC, 0: never */
+        char invocation_id[33];     /* 32 hex digits of the last start, "" if never started */
+        pid_t main_pid;             /* 0: none */
+        unsigned n_restarts;        /* by Restart=, since the last start by hand */
+        int exec_main_code;         /* CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0 while it runs */
+        int exec_main_status;       /* exit status or signal */
+        uint64_t active_enter_usec; /* CLOCK_MONOTONIC, 0: never */
+        uint64_t active_exit_usec;
         uint64_t inactive_exit_usec; /* when the last start began */
         uint64_t inactive_enter_usec;
         uint64_t exec_main_start_usec;

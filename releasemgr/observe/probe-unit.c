@@ -9,7 +9,17 @@
  * found running most of the time. */
 #define SETTLED_USEC (10 * USEC_PER_SEC)
 
-static int judge_unit(const UnitState *s, ProbeResult *ret) {
+/* Whether it may fall again any moment, for all one knows. What fell before @since and was started after that has a new
+ * beginning: where it is restarted along with the release, systemd's own start may have taken the place of that. */
+static bool is_unsettled(const UnitState *s, uint64_t now, uint64_t since) {
+        uint64_t fell = MAX_OF(s->active_exit_usec, s->inactive_enter_usec);
+
+        if (s->n_restarts == 0 || now >= s->active_enter_usec + SETTLED_USEC)
+                return false;
+        return fell >= since || s->active_enter_usec < since;
+}
+
+static int judge_unit(const UnitState *s, uint64_t since, ProbeResult *ret) {
         char why[UNIT_SENTENCE_MAX], span[CLOCK_TEXT_MAX];
         uint64_t now = clock_monotonic();
 
@@ -23,7 +33,7 @@ static int judge_unit(const UnitState *s, ProbeResult *ret) {
         case UNIT_TROUBLE:
                 return probe_verdict(ret, PROBE_BAD, strdup(why));
         }
-        if (s->n_restarts > 0 && now < s->active_enter_usec + SETTLED_USEC)
+        if (is_unsettled(s, now, since))
                 return probe_verdict(ret, PROBE_BAD,
                                 text_format("%s ended by itself, and systemd started it again %s ago", s->id,
                                                 span_to_text(now - s->active_enter_usec, span)));
@@ -45,5 +55,5 @@ int probe_unit(const ProbeContext *c, const ProbeSpec *s, ProbeResult *ret, Erro
         ret->latency_usec = clock_monotonic() - start;
         ret->answered = text_format("%s (%s), result %s, %u restarts", state.active_state, state.sub_state,
                         state.result, state.n_restarts);
-        return ret->answered ? judge_unit(&state, ret) : -ENOMEM;
+        return ret->answered ? judge_unit(&state, c->since_usec, ret) : -ENOMEM;
 }

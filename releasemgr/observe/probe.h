@@ -64,6 +64,7 @@ typedef struct ProbeContext {
         Bus *bus;
         const char *version; /* of the release that should answer; NULL: any */
         const char *user;    /* who runs commands; NULL: root */
+        uint64_t since_usec; /* clock_monotonic() when it was started; 0: long ago */
 } ProbeContext;
 
 /* Checks what can be wrong in a spec before anything moves. Class ERROR_USAGE. */

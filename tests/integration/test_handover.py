@@ -97,6 +97,18 @@ def test_nor_does_the_old_one_start(echo):
     assert out.count("| serve[") == 1 and echo.current() == "1.0.0"
 
 
+@pytest.mark.parametrize("what, limits", [("start", "[Service]\nStartTimeout=60s\n[Health]\nDeadline=6s\n"),
+                                          ("health", "[Service]\nStartTimeout=6s\n[Health]\nDeadline=60s\n")])
+def test_time_to_go_back(echo, what, limits):
+    """By default the old one has StartTimeout= and Deadline= together, for both."""
+    echo.configure("[Health]\nSoak=60s\nIntervalMax=200ms\n" + limits, "60-soak.conf")
+    echo.publish("3.0.0", "turns-bad", slows=what)
+    done = echo.releasemgr("activate", "--foreground", "3.0.0", check=False)
+    assert done.returncode == 3 and "1.0.0 serves again" in done.stdout, done.stdout + done.stderr
+    entry = json.loads(echo.releasemgr("history", "--json").stdout.splitlines()[0])
+    assert entry["revert"] > 9_000_000 and (echo.current(), echo.answer()) == ("1.0.0", "1.0.0")
+
+
 def test_rollback_cuts_the_soak_short(echo):
     echo.configure("[Health]\nSoak=600s\n", "60-soak.conf")
     with echo.clients() as load:

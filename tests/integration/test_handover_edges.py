@@ -90,6 +90,25 @@ def test_old_one_never_exits(echo):
     assert json.loads(echo.releasemgr("history", "--json").stdout.splitlines()[0])["verdict"] == "succeeded"
 
 
+def test_old_one_cannot_be_stopped(echo):
+    """Not even by SIGKILL, for what comes behind it: told as what it is, and the release that is going serves again."""
+    echo.publish("1.5.0", "never-exits")
+    echo.releasemgr("activate", "1.5.0")
+    echo.configure("[Service]\nDrainTimeout=1s\n", "60-drain.conf")
+    echo.host.write("/etc/systemd/system/echo@.service.d/stop.conf", "[Service]\nTimeoutStopSec=15s\n"
+                    "ExecStopPost=/bin/sh -c 'test %i != 1.5.0 || test -e /run/let-go || sleep 1000'\n")
+    echo.host.run("systemctl", "daemon-reload")
+    done = echo.releasemgr("activate", "2.0.0", check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "2.0.0 failed" not in done.stdout
+    assert "drain: echo@1.5.0.service was asked to stop and had not done so after 1" in done.stdout
+    assert "(it is deactivating, stop-post); 1.5.0 serves again" in done.stdout
+    assert (echo.current(), echo.instances(), echo.answer()) == ("1.5.0", ["1.5.0"], "1.5.0")
+    echo.host.write("/run/let-go", "")
+    echo.releasemgr("activate", "2.0.0")  # is not in quarantine
+    assert (echo.current(), echo.instances(), echo.answer()) == ("2.0.0", ["2.0.0"], "2.0.0")
+
+
 def test_template_edited_meanwhile(echo):
     """Nobody told systemd to read its files again: the next instance follows the new text, the old one drains."""
     template = "/etc/systemd/system/echo@.service"

@@ -54,8 +54,8 @@ static void test_commands(void **state _unused_) {
         assert_int_equal(fiber_run(commands, NULL), 0);
 }
 
-static void ask_unit(World *w, ProbeVerdict verdict, const char *sentence) {
-        const ProbeContext context = {.bus = w->bus};
+static void ask_unit(World *w, uint64_t since, ProbeVerdict verdict, const char *sentence) {
+        const ProbeContext context = {.bus = w->bus, .since_usec = since};
         _cleanup_(probe_result_clear) ProbeResult result = {0};
         ProbeSpec s = PROBE_SPEC_DEFAULT;
 
@@ -77,14 +77,15 @@ static int units(void *userdata _unused_) {
 
         world_open(&w);
         start_web(&w, "", "");
-        ask_unit(&w, PROBE_GOOD, NULL);
+        ask_unit(&w, 0, PROBE_GOOD, NULL);
         assert_int_equal(unit_stop(w.bus, "web.service", SOON, NULL, &w.e), 0);
-        ask_unit(&w, PROBE_BAD, "web.service is inactive");
+        ask_unit(&w, 0, PROBE_BAD, "web.service is inactive");
         return 0;
 }
 
 /* Up most of the time, and yet not well. */
 static int unit_that_falls(void *userdata _unused_) {
+        const char *again = "web.service ended by itself, and systemd started it again ";
         _cleanup_(world_clear) World w;
         UnitState state = {0};
 
@@ -93,7 +94,10 @@ static int unit_that_falls(void *userdata _unused_) {
         assert_int_equal(unit_kill(w.bus, "web.service", "main", 9, &w.e), 0);
         while (state.n_restarts == 0 || !unit_is_active(&state))
                 assert_int_equal(unit_read(w.bus, "web.service", &state, &w.e), 0);
-        ask_unit(&w, PROBE_BAD, "web.service ended by itself, and systemd started it again ");
+        ask_unit(&w, 0, PROBE_BAD, again);
+        ask_unit(&w, state.inactive_enter_usec, PROBE_BAD, again); /* it fell, since */
+        ask_unit(&w, state.inactive_enter_usec + 1, PROBE_GOOD, NULL);
+        ask_unit(&w, state.active_enter_usec + 1, PROBE_BAD, again); /* nobody started it since */
         return 0;
 }
 
