@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <termios.h>
 
 #include "base/fd.h"
+#include "base/fiber.h"
 #include "base/text.h"
 #include "cli/passphrase.h"
 #include "cli/secret.h"
@@ -11,16 +13,17 @@
 #define CREDENTIAL     "releasemgr.passphrase"
 #define PASSPHRASE_MAX 1024
 
-/* Reads one line. Returns its length without the newline. */
+/* Reads one line. Returns its length without the newline. Suspends, so that Ctrl-C ends it. */
 static int read_line(int fd, char *buffer, size_t size) {
         size_t n = 0;
         char c;
 
         while (n + 1 < size) {
-                ssize_t k = read(fd, &c, 1);
+                int r = fiber_await_fd(fd, EPOLLIN, USEC_INFINITY);
+                ssize_t k = r < 0 ? r : read(fd, &c, 1);
 
                 if (k < 0)
-                        return -errno;
+                        return r < 0 ? r : -errno;
                 if (k == 0 || c == '\n')
                         break;
                 buffer[n++] = c;
@@ -49,7 +52,7 @@ int passphrase_ask(const char *prompt, char *buffer, size_t size, Error *e) {
         r = read_line(fd, buffer, size);
         (void) tcsetattr(fd, TCSAFLUSH, &shown);
         (void) dprintf(fd, "\n");
-        return r < 0 ? error_errno(e, r, "cannot read the passphrase") : r;
+        return r < 0 && r != -ECANCELED ? error_errno(e, r, "cannot read the passphrase") : r;
 }
 
 /* What a file or credential holds, into @buffer; 0 where neither is there. */

@@ -102,7 +102,7 @@ int verb_repo_sign(Session *s, const Arguments *a, Error *e) {
         k = repository_sign(r.repository, &roles, &r.result, e);
         if (k < 0)
                 return k;
-        if (text_adds(&text, roles ? "signed:" : "nothing is pending") < 0)
+        if (text_adds(&text, roles ? "signed:" : "nothing waits for a signature") < 0)
                 return -ENOMEM;
         for (char **i = roles; i && *i; i++)
                 if (text_addf(&text, " %s", *i) < 0)

@@ -6,11 +6,6 @@
 
 #define DEPTH_MAX 8
 
-/* What an atomic write leaves when it is killed: base/fs.c. */
-static bool is_temporary(const char *name) {
-        return startswith(name, ".#") != NULL;
-}
-
 static int walk_targets(Audit *a, const char *folder, unsigned depth, Error *e) {
         _cleanup_strv_ char **names = NULL;
         int k;
@@ -28,9 +23,6 @@ static int walk_targets(Audit *a, const char *folder, unsigned depth, Error *e) 
                         return error_errno(e, -errno, "cannot look at %s/%s", a->repository->path, path);
                 if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
                         k = walk_targets(a, path, depth + 1, e);
-                else if (is_temporary(*i))
-                        k = audit_add(a, ERROR_NONE, true, path,
-                                        "was left by a run that was killed; it may be removed");
                 else if (!json_object_get(a->known, path))
                         k = audit_add(a, ERROR_NONE, false, path, "is listed by no metadata in force");
         }
@@ -70,9 +62,6 @@ static int check_name(Audit *a, const char *name) {
                 return -ENOMEM;
         if (streq(name, "timestamp.json"))
                 return 0;
-        if (is_temporary(name))
-                return audit_add(a, ERROR_NONE, true, path,
-                                "was left by a run that was killed; it may be removed");
         if (!split_name(name, &version, &role))
                 return audit_add(a, ERROR_NONE, true, path, "is no metadata file of ours");
         used = version_in_use(a->repository, role);

@@ -47,7 +47,8 @@ static int hash_file(Repository *r, const char *path, uint64_t *ret_length, Dige
         return k;
 }
 
-int repository_place(Repository *r, const char *name, const Digest *digest, char **ret, Error *e) {
+/* Makes the folder of a target's file. @ret is the file's path below the repository, owned by the caller. */
+static int make_place(Repository *r, const char *name, const Digest *digest, char **ret, Error *e) {
         _cleanup_free_ char *path = listing_path(name, digest), *full = NULL, *folder = NULL;
         int k;
 
@@ -70,7 +71,7 @@ int repository_add_file(Repository *r, json_t *targets, const char *staged, cons
         int k;
 
         if ((k = hash_file(r, staged, &length, &digest, e)) < 0 ||
-                        (k = repository_place(r, name, &digest, &place, e)) < 0)
+                        (k = make_place(r, name, &digest, &place, e)) < 0)
                 return k;
         k = fs_rename_durable(r->fd, staged, r->fd, place);
         if (k < 0)

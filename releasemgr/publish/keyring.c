@@ -28,6 +28,9 @@ int keyring_open(const char *path, KeyPassphrase ask, void *userdata, Keyring **
         if (stat(path, &st) < 0) {
                 if (errno != ENOENT)
                         return error_errno(e, -errno, "cannot look at the keys in %s", path);
+        } else if (!S_ISDIR(st.st_mode)) {
+                (void) error_set(e, ERROR_USAGE, -ENOTDIR, "%s is not a directory of keys", path);
+                return error_hint(e, -ENOTDIR, "say with --keys=DIR where the keys are");
         } else if (st.st_mode & 077) {
                 (void) error_set(e, ERROR_USAGE, -EPERM,
                                 "the directory of keys %s is open to others (mode %03o)", path,

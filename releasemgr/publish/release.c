@@ -11,8 +11,9 @@
 #include "store/hooks.h"
 #include "store/pack.h"
 
-#define STAGED_BUNDLE REPOSITORY_STAGING "/bundle"
-#define STAGED_BLOCKS REPOSITORY_STAGING "/blocks"
+#define STAGED_BUNDLE  REPOSITORY_STAGING "/bundle"
+#define STAGED_BLOCKS  REPOSITORY_STAGING "/blocks"
+#define STAGED_CHANNEL REPOSITORY_STAGING "/channel"
 
 void published_release_clear(PublishedRelease *p) {
         bundle_info_free(p->info);
@@ -71,12 +72,6 @@ static int add_release(Repository *r, json_t *targets, Pack *p, const BundleInfo
         return 0;
 }
 
-static int remove_staging(Repository *r, Error *e) {
-        int k = fs_remove_tree(r->fd, REPOSITORY_STAGING);
-
-        return k < 0 ? error_errno(e, k, "cannot remove %s/%s", r->path, REPOSITORY_STAGING) : 0;
-}
-
 /* Where the channel points before it is moved. */
 static int find_channel(const json_t *targets, const PublishOptions *o, char **ret) {
         int k = o->channel ? listing_channel(targets, o->app, o->channel, ret) : 0;
@@ -95,17 +90,30 @@ static int add_new(Repository *r, json_t *targets, Pack *p, const PublishOptions
                         (k = add_release(r, targets, p, ret->info, &ret->size, e)) < 0 ||
                         (k = patches_add(r, targets, ret->info, from, o->patches, &ret->patches, e)) < 0)
                 return k;
-        return remove_staging(r, e);
+        return 0;
+}
+
+/* Makes the channel's file and lists it. */
+static int add_channel(Repository *r, json_t *targets, const char *name, const ChannelInfo *info, Error *e) {
+        _cleanup_json_ json_t *facts = NULL;
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+        int k;
+
+        if ((k = channel_info_to_json(info, &facts)) < 0 || (k = metadata_write(facts, &data, &size)) < 0 ||
+                        (k = prepare_staging(r, e)) < 0)
+                return k;
+        k = fs_write_file_atomic(r->fd, STAGED_CHANNEL, data, size, 0644);
+        if (k < 0)
+                return error_errno(e, k, "cannot write %s/" STAGED_CHANNEL, r->path);
+        return repository_add_file(r, targets, STAGED_CHANNEL, name, facts, NULL, e);
 }
 
 /* 1 where the channel was moved, 0 where it pointed there already. */
 static int move_channel(Repository *r, json_t *targets, const char *app, const char *channel,
                 const char *version, char **ret_from, Error *e) {
-        _cleanup_free_ char *name = target_channel(app, channel), *place = NULL, *data = NULL, *from = NULL;
         ChannelInfo info = {.channel = (char *) channel, .version = (char *) version};
-        _cleanup_json_ json_t *facts = NULL;
-        Digest digest;
-        size_t size;
+        _cleanup_free_ char *name = target_channel(app, channel), *from = NULL;
         int k;
 
         if (!name)
@@ -113,21 +121,12 @@ static int move_channel(Repository *r, json_t *targets, const char *app, const c
         k = listing_channel(targets, app, channel, &from);
         if (k < 0 && k != -ENOENT)
                 return k;
-        if (!streq_ptr(from, version)) {
-                if ((k = channel_info_to_json(&info, &facts)) < 0 ||
-                                (k = metadata_write(facts, &data, &size)) < 0 ||
-                                (k = digest_of(data, size, &digest)) < 0 ||
-                                (k = repository_place(r, name, &digest, &place, e)) < 0)
-                        return k;
-                k = fs_write_file_atomic(r->fd, place, data, size, 0644);
-                if (k < 0)
-                        return error_errno(e, k, "cannot write %s/%s", r->path, place);
-                k = listing_put(targets, name, size, &digest, facts);
-                if (k < 0)
-                        return k;
-        }
-        k = !streq_ptr(from, version);
-        *ret_from = TAKE(from);
+        if (streq_ptr(from, version))
+                k = 0;
+        else if ((k = add_channel(r, targets, name, &info, e)) >= 0)
+                k = 1;
+        if (k >= 0)
+                *ret_from = TAKE(from);
         return k;
 }
 
@@ -236,8 +235,6 @@ static int promote(Repository *r, json_t *targets, const BundleInfo *info, const
         k = streq_ptr(from, info->version) ? 0 : prepare_staging(r, e);
         if (k >= 0 && !streq_ptr(from, info->version))
                 k = patches_add(r, targets, info, from, patches, ret_patches, e);
-        if (k >= 0)
-                k = remove_staging(r, e);
         return k < 0 ? k : move_channel(r, targets, info->app, channel, info->version, ret_from, e);
 }
 

@@ -122,9 +122,6 @@ int repository_write(Repository *r, const char *folder, const char *name, const 
 int repository_edit_listing(Repository *r, const char *app, RoleFile **ret, json_t **ret_targets, Error *e);
 void repository_drop_draft(RoleFile *f);
 
-/* Makes the folder of a target's file. @ret is the file's path below the repository, owned by the caller. */
-int repository_place(Repository *r, const char *name, const Digest *digest, char **ret, Error *e);
-
 /* The file @staged (below the repository) goes to its place, and into the listing @targets. */
 int repository_add_file(Repository *r, json_t *targets, const char *staged, const char *name,
                 const json_t *facts, uint64_t *ret_length, Error *e);

@@ -17,11 +17,14 @@ void repository_result_clear(RepositoryResult *result) {
 }
 
 static int lock(Repository *r, Error *e) {
-        r->fd = fs_open_directory(AT_FDCWD, r->path);
-        if (r->fd < 0)
-                return error_errno(e, r->fd, "cannot open the repository %s", r->path);
-        if (flock(r->fd, LOCK_EX | LOCK_NB) >= 0)
+        _cleanup_close_ int fd = fs_open_directory(AT_FDCWD, r->path);
+
+        if (fd < 0)
+                return error_errno(e, fd, "cannot open the repository %s", r->path);
+        if (flock(fd, LOCK_EX | LOCK_NB) >= 0) {
+                r->fd = TAKE_FD(fd);
                 return 0;
+        }
         if (errno != EWOULDBLOCK)
                 return error_errno(e, -errno, "cannot lock the repository %s", r->path);
         return error_set(
@@ -37,7 +40,23 @@ static int open_keys(Repository *r, Error *e) {
         return keyring_open(path, r->options.passphrase, r->options.userdata, &r->keys, e);
 }
 
-/* Locked and with its keyring, but nothing read yet. What a killed run was packing is thrown away. */
+/* Throws away what a killed run was packing, and what it was about to put in the place of a file. */
+static int sweep(Repository *r, Error *e) {
+        static const char *const folders[] = {"metadata", "pending"};
+        int k = fs_remove_tree(r->fd, REPOSITORY_STAGING);
+
+        if (k < 0)
+                return error_errno(e, k, "cannot remove %s/" REPOSITORY_STAGING, r->path);
+        for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
+                _cleanup_close_ int fd = fs_open_directory(r->fd, folders[i]);
+
+                if (fd >= 0)
+                        (void) fs_remove_temporaries(fd, NULL); /* who may only look leaves them */
+        }
+        return 0;
+}
+
+/* Locked and with its keyring, but nothing read yet. */
 static int prepare(const RepositoryOptions *o, Repository **ret, Error *e) {
         _cleanup_(repository_free_p) Repository *r = calloc(1, sizeof(*r));
         int k;
@@ -63,11 +82,10 @@ static int prepare(const RepositoryOptions *o, Repository **ret, Error *e) {
         k = lock(r, e);
         if (k >= 0)
                 k = open_keys(r, e);
+        if (k >= 0)
+                k = sweep(r, e);
         if (k < 0)
                 return k;
-        k = fs_remove_tree(r->fd, ".staging");
-        if (k < 0)
-                return error_errno(e, k, "cannot remove %s/.staging", r->path);
         *ret = TAKE(r);
         return 0;
 }
@@ -99,6 +117,8 @@ Repository *repository_free(Repository *r) {
                 return NULL;
         repository_unload(r);
         keyring_free(r->keys);
+        if (r->fd >= 0) /* locked: what was not finished must not fill the disk */
+                (void) fs_remove_tree(r->fd, REPOSITORY_STAGING);
         fd_close(r->fd);
         free(r->path);
         free(r);

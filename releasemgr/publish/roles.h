@@ -29,6 +29,6 @@ int repository_delegate(Repository *r, const char *app, char *const *keys, unsig
  * caller; NULL where nothing is pending. */
 int repository_review(Repository *r, char ***ret, Error *e);
 
-/* Adds our signatures to every pending file that one of our keys may sign. @ret are the roles that were signed, owned by
- * the caller. -ENOKEY with ERROR_USAGE where there was none to sign. */
+/* Adds our signatures to every pending file that lacks some and that one of our keys may sign. @ret are the roles that were
+ * signed, owned by the caller. -ENOKEY with ERROR_USAGE where some lack signatures, and none may be ours. */
 int repository_sign(Repository *r, char ***ret, RepositoryResult *result, Error *e);

@@ -32,6 +32,18 @@ int repository_review(Repository *r, char ***ret, Error *e _unused_) {
         return 0;
 }
 
+/* Whether @f is signed by too few, as who signs it now wants it or as who is to sign it will. */
+static int lacks_signatures(const Repository *r, const RoleFile *f) {
+        const Metadata *holders[] = {repository_holder(r, f->role),
+                        f == &r->root ? f->pending : repository_pending_holder(r, f->role)};
+        int k = 1;
+
+        for (size_t i = 0; i < ELEMENTS_OF(holders) && k > 0; i++)
+                if (holders[i] && draft_role(metadata_signed(holders[i]), f->role, NULL))
+                        k = repository_is_signed(f->pending, holders[i], f->role);
+        return k < 0 ? k : !k;
+}
+
 /* 1 where one of our keys signed. */
 static int sign_pending(Repository *r, const RoleFile *f, Error *e) {
         const Metadata *holder = repository_holder(r, f->role),
@@ -60,10 +72,10 @@ int repository_sign(Repository *r, char ***ret, RepositoryResult *result, Error 
         if (k < 0)
                 return k;
         for (size_t i = 0; (f = file_at(r, i)); i++) {
-                if (!f->pending)
-                        continue;
-                pending = true;
-                k = sign_pending(r, f, e);
+                k = f->pending ? lacks_signatures(r, f) : 0;
+                pending |= k > 0;
+                if (k > 0)
+                        k = sign_pending(r, f, e);
                 if (k > 0)
                         k = strv_add(&signed_roles, f->role);
                 if (k < 0)

@@ -175,6 +175,8 @@ typedef struct Asking {
 static int ask_passphrase(char *buffer, int size, int writing _unused_, void *userdata) {
         Asking *a = userdata;
 
+        if (a->asked && a->result < 0) /* the library tries another way to read the key */
+                return -1;
         a->asked = true;
         if (!a->ask) {
                 (void) error_set(a->e, ERROR_USAGE, -ENOKEY, "the key %s is encrypted", a->path);

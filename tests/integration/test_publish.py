@@ -1,11 +1,14 @@
 """Every verb of `releasemgr repo`, typed as its people do; after each, a host that trusted the repository from the first
 day and one that comes new both take what is published."""
 
+import contextlib
 import json
 import os
 import pathlib
+import pty
 import random
 import re
+import select
 import subprocess
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 import build
 from tuf_client import Client, at
 
-USAGE, REFUSED, UNTRUSTED = 2, 6, 7
+FAILED, USAGE, REFUSED, UNTRUSTED = 1, 2, 6, 7
 
 
 class Publisher:
@@ -248,6 +251,8 @@ def test_two_people_sign(publisher):
         said = publisher.repo("rotate", role, "--add", other / f"{role}.pub", "--threshold=2")
         if "not in force" in said:
             publisher.repo("sign", keys=other)
+            said = publisher.repo("sign", keys=other)  # once more, to be sure
+            assert "nothing waits for a signature" in said
             publisher.repo("refresh")
     publisher.sees("1.0.0", hosts=[host])
     said = publisher.publish("1.1.0")
@@ -263,13 +268,14 @@ def test_two_people_sign(publisher):
     publisher.repo("refresh")
     publisher.sees("1.0.0", "1.1.0", hosts=[host])
     assert "1 of 2" in publisher.repo("rotate", "online")
+    assert "may sign what is pending" in publisher.repo("sign", keys=publisher.directory / "nobody", code=USAGE)
     publisher.sees("1.0.0", "1.1.0", hosts=[host])
     publisher.repo("sign", keys=other)
     publisher.repo("refresh")
     publisher.sees("1.0.0", "1.1.0", hosts=[host])
     newest = max(int(p.name.split(".")[0]) for p in publisher.path.glob("metadata/*.root.json"))
     assert key_ids(publisher, "timestamp", newest) != key_ids(publisher, "timestamp", 1)
-    assert "nothing is pending" in publisher.repo("sign", keys=other)
+    assert "nothing waits for a signature" in publisher.repo("sign", keys=other)
 
 
 def test_encrypted_keys(empty):
@@ -291,11 +297,44 @@ def test_encrypted_keys(empty):
     assert str(secret) in empty.repo("refresh", code=USAGE, passphrase=secret)
 
 
+def prompted(publisher, answers):
+    """`repo refresh` on a terminal, where each prompt gets its answer: the exit code, and what stood there at the end."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(publisher.program, [publisher.program, "repo", "refresh", f"--repo={publisher.path}", f"--keys={publisher.keys}"])
+    said = b""
+    with contextlib.suppress(OSError):  # the other end was closed
+        while select.select([terminal], [], [], 60)[0]:
+            said += os.read(terminal, 4096)
+            if said.count(b"Passphrase of") > said.count(b"\0"):
+                os.write(terminal, answers)
+                said += b"\0"
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
+
+
+def test_passphrase_on_a_terminal(empty):
+    secret = empty.directory / "passphrase"
+    secret.touch(0o600)
+    secret.write_text("correct horse\n")
+    empty.repo("init", "--encrypt", passphrase=secret)
+    before = empty.files()
+    code, said = prompted(empty, b"\x03")
+    assert code == FAILED and said.count("Passphrase") == 1, said
+    code, said = prompted(empty, b"battery staple\n")
+    assert code == USAGE and "is wrong" in said and said.count("Passphrase") == 1, said
+    assert empty.files() == before
+    code, said = prompted(empty, b"correct horse\n")
+    assert code == 0 and "signed anew" in said and "horse" not in said, said
+    empty.sees()
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_keys_that_others_can_use_are_refused(publisher, mode):
     before = publisher.files()
     (publisher.keys / "online.pem").chmod(mode)
     assert "online.pem" in publisher.repo("refresh", code=USAGE)
+    assert "not a directory of keys" in publisher.repo("refresh", keys=publisher.keys / "root.pem", code=USAGE)
     assert publisher.files() == before
 
 

@@ -69,7 +69,7 @@ static void test_good(void **state) {
 static void test_damaged(void **state) {
         Scene *s = *state;
         _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
-        char bundle[TEST_PATH_MAX], blocks[TEST_PATH_MAX], channel[TEST_PATH_MAX];
+        char bundle[TEST_PATH_MAX], blocks[TEST_PATH_MAX], channel[TEST_PATH_MAX], left[TEST_PATH_MAX];
 
         init(s, &result);
         do_publish(s, "1.0.0", "one", "stable");
@@ -89,14 +89,16 @@ static void test_damaged(void **state) {
         flip(blocks, 3);
         assert_int_equal(unlink(channel), 0);
         write_text(s->path, "targets/shop/stray", "x");
-        write_text(s->path, "targets/shop/.#x.0123456789abcdef", "x");
+        write_text(s->path, "metadata/.#timestamp.json.0123456789abcdef", "of a killed run");
         write_text(s->path, "metadata/7.ghost.json", "x");
         write_text(s->path, "metadata/notes", "x");
         write_text(s->path, "metadata/9.targets.json", "{}");
         three = audit(s, 0);
         assert_int_equal(find(three, "channels", "cannot be read")->class, ERROR_UNTRUSTED);
         assert_int_equal(find(three, "stray", "listed by no metadata")->class, ERROR_NONE);
-        assert_true(find(three, ".#x", "killed")->warning);
+        assert_int_not_equal(
+                        access(path_in(left, s->path, "metadata/.#timestamp.json.0123456789abcdef"), F_OK),
+                        0);
         assert_true(find(three, "ghost", "role that does not exist")->warning);
         assert_true(find(three, "notes", "no metadata file")->warning);
         assert_true(find(three, "9.targets", "newer than version 2")->warning);

@@ -99,6 +99,54 @@ static int do_delegate(Scene *s, Error *e) {
         return k < 0 ? k : repository_delegate(r, "shop", NULL, 0, &result, e);
 }
 
+static int do_promote(Scene *s, Error *e) {
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+        _cleanup_(repository_free_p) Repository *r = NULL;
+        _cleanup_json_ json_t *patches = NULL;
+        _cleanup_free_ char *from = NULL;
+        int k = repository_open(&s->options, &r, e);
+
+        return k < 0 ? k : repository_promote(r, "shop", "0.9.0", "stable", 1, &from, &patches, &result, e);
+}
+
+/* One person asks for the signatures of two; and then the other, whose keys are in bob.keys, gives theirs. */
+static int do_ask_for_two(Scene *s, Error *e) {
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+        _cleanup_(repository_free_p) Repository *r = NULL;
+        _cleanup_free_ char *public = NULL;
+        char keys[TEST_PATH_MAX];
+        RepositoryOptions bob = s->options;
+        int k;
+
+        bob.keys = path_in(keys, s->scratch, "bob.keys");
+        k = repository_make_key(&bob, "targets", &public, e);
+        if (k < 0 || (k = repository_open(&s->options, &r, e)) < 0)
+                return k;
+        return repository_rotate(r,
+                        &(RoleChange){.role = "targets", .add = (char *[]){public, NULL}, .threshold = 2},
+                        &result, e);
+}
+
+static int do_sign(Scene *s, Error *e) {
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+        _cleanup_(repository_free_p) Repository *r = NULL;
+        _cleanup_strv_ char **roles = NULL;
+        char keys[TEST_PATH_MAX];
+        RepositoryOptions bob = s->options;
+        int k;
+
+        bob.keys = path_in(keys, s->scratch, "bob.keys");
+        k = repository_open(&bob, &r, e);
+        return k < 0 ? k : repository_sign(r, &roles, &result, e);
+}
+
+/* The other signs, and then the online key makes it known. */
+static int do_sign_and_refresh(Scene *s, Error *e) {
+        int k = do_sign(s, e);
+
+        return k < 0 ? k : do_refresh(s, e);
+}
+
 /* In a process of its own. 0, KILLED or FAILED. */
 static int run_killed_at(Scene *s, Verb verb, int n) {
         int status;
@@ -151,14 +199,11 @@ static void assert_old_or_new(Scene *s, const Client *before, const char *old, c
         }
 }
 
-/* From one release in it: @verb, killed everywhere; then @again, which must bring it to @new. */
-static void kill_everywhere(Scene *s, Verb verb, Verb again, const char *new) {
-        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+/* From what is in the repository: @verb, killed everywhere; then @again, which must bring the channel to @new. */
+static void kill_everywhere_from_here(Scene *s, Verb verb, Verb again, const char *new) {
         char kept[TEST_PATH_MAX], kept_keys[TEST_PATH_MAX];
         int n = 0, k;
 
-        init(s, &result);
-        do_publish(s, "1.0.0", "one", "stable");
         copy_tree(s->path, path_in(kept, s->scratch, "kept"));
         copy_tree(s->keys, path_in(kept_keys, s->scratch, "kept.keys"));
         _cleanup_client_ Client before = client_new(s->path);
@@ -176,6 +221,39 @@ static void kill_everywhere(Scene *s, Verb verb, Verb again, const char *new) {
                 assert_old_or_new(s, &before, new, new);
         } while (k == KILLED);
         assert_true(n > 5);
+}
+
+/* The same with one release in it. */
+static void kill_everywhere(Scene *s, Verb verb, Verb again, const char *new) {
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+
+        init(s, &result);
+        do_publish(s, "1.0.0", "one", "stable");
+        kill_everywhere_from_here(s, verb, again, new);
+}
+
+static void test_promote(void **state) {
+        Scene *s = *state;
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+
+        init(s, &result);
+        do_publish(s, "0.9.0", "zero", "stable");
+        do_publish(s, "1.0.0", "one", "stable");
+        kill_everywhere_from_here(s, do_promote, do_promote, "0.9.0");
+}
+
+static void test_ask_for_two(void **state) {
+        kill_everywhere(*state, do_ask_for_two, do_ask_for_two, "1.0.0");
+}
+
+static void test_sign(void **state) {
+        Scene *s = *state;
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+
+        init(s, &result);
+        do_publish(s, "1.0.0", "one", "stable");
+        ok(do_ask_for_two(s, e));
+        kill_everywhere_from_here(s, do_sign, do_sign_and_refresh, "1.0.0");
 }
 
 static void test_publish(void **state) {
@@ -229,6 +307,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_init, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_publish, scene_new, scene_free),
+                        cmocka_unit_test_setup_teardown(test_promote, scene_new, scene_free),
+                        cmocka_unit_test_setup_teardown(test_ask_for_two, scene_new, scene_free),
+                        cmocka_unit_test_setup_teardown(test_sign, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_refresh, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_rotate_root, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_rotate_targets, scene_new, scene_free),

@@ -1,3 +1,6 @@
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "tests/unit/publish/client.h"
 
 static void test_init(void **state) {
@@ -24,7 +27,9 @@ static void test_init(void **state) {
 
         refused(repository_init(&s->options, &r, &result, e), ERROR_USAGE);
         ok(repository_open(&s->options, &r, e));
+        assert_int_equal(mkdir(path_in(path, s->path, ".staging"), 0700), 0); /* it is packing */
         refused(repository_open(&s->options, &other, e), ERROR_LOCKED);
+        assert_int_equal(access(path, F_OK), 0);
         r = repository_free(r);
         assert_int_equal(chmod(path_in(path, s->keys, "online.pem"), 0640), 0);
         ok(repository_open(&s->options, &r, e));
@@ -205,8 +210,29 @@ static void test_tampered(void **state) {
         refused(repository_open(&s->options, &r, e), ERROR_UNTRUSTED);
 }
 
+/* What cannot be written leaves nothing behind that takes up room, and the next run publishes it. */
+static void test_no_room(void **state) {
+        Scene *s = *state;
+        __attribute__((cleanup(published_release_clear))) PublishedRelease p = {0};
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+        struct rlimit before, none = {.rlim_cur = 100};
+        char path[TEST_PATH_MAX];
+
+        init(s, &result);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        none.rlim_max = before.rlim_max;
+        (void) signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+        refused(publish(s, "1.0.0", "one", "stable", &p, &result, e), ERROR_FAILED);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_not_equal(access(path_in(path, s->path, ".staging"), F_OK), 0);
+        do_publish(s, "1.0.0", "one", "stable");
+        assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_no_room, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_init, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_publish, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_wrong_keys, scene_new, scene_free),
