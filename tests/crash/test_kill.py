@@ -4,6 +4,7 @@ After each: recovery runs, and the host is old or new, never between (World.chec
 """
 
 import itertools
+import json
 
 import pytest
 
@@ -15,7 +16,7 @@ STRIDE = 4
 
 
 def stride_of(name):
-    return STRIDE * (3 if "ill" in name else 1)  # that a release is ill takes time to find out
+    return STRIDE * (3 if "ill" in name or "patches" in name else 1)  # which differ from the others in one step
 
 
 def strike(w, base, fault, command, allowed):
@@ -53,6 +54,13 @@ def killed_at_every_call(w, name, stride):
     tried = every_point(w, name, lambda n: faults.Fault(n, word=word), stride)
     print(f"{type(w).__name__}: {name}: killed at {tried} points")
     assert tried > 5
+
+
+def test_two_patches_are_the_way(struck):
+    w = struck
+    w.come_back()
+    fetch = json.loads(w.releasemgr("plan", "4.0.0", "--json", check=True).stdout)["fetch"]
+    assert (fetch["how"], fetch["from"]) == ("chain", "1.0.0"), fetch
 
 
 @pytest.mark.parametrize("name", world.COMMANDS)

@@ -1,6 +1,7 @@
 """A throwaway host with one app, three releases and a state to come back to: what the crash tests strike.
 
-1.0.0 runs; 2.0.0 is published, and well, and what the channel points at; 3.0.0 is published, and is not. The app is a small C program (app.c), the
+1.0.0 runs; 2.0.0 is published, and well, and what the channel points at; 3.0.0 is published, and is not; 4.0.0 is well, and has
+a patch from 3.0.0 alone. The app is a small C program (app.c), the
 repository a directory: a point of a crash test shall take a fraction of a second.
 """
 
@@ -15,7 +16,7 @@ import servers
 from host import Host
 
 HERE = pathlib.Path(__file__).parent
-RELEASES = {"1.0.0": "healthy", "2.0.0": "healthy", "3.0.0": "ill"}
+RELEASES = {"1.0.0": "healthy", "2.0.0": "healthy", "3.0.0": "ill", "4.0.0": "healthy"}
 REPOSITORY, KEYS = "/srv/repository", "/srv/keys"
 CONFIG = """\
 [Health]
@@ -29,6 +30,7 @@ Interval=20ms
 COMMANDS = {
     "first activate": (None, ["activate", "2.0.0"], (None, "2.0.0")),
     "activate": ([], ["activate", "2.0.0"], ("1.0.0", "2.0.0")),
+    "activate by two patches": ([], ["activate", "4.0.0"], ("1.0.0", "4.0.0")),
     "activate what is ill": ([], ["activate", "3.0.0"], ("1.0.0",)),
     "rollback": ([["activate", "2.0.0"]], ["rollback"], ("1.0.0", "2.0.0")),
     "rollback --verify": ([["activate", "2.0.0"]], ["rollback", "--verify"], ("1.0.0", "2.0.0")),
@@ -89,7 +91,7 @@ class World:
         run("releasemgr", "repo", "init", "--repo", REPOSITORY, "--keys", KEYS)
         for version in RELEASES:
             run("releasemgr", "repo", "publish", f"/srv/built/{version}", "--version", version, "--app", "app",
-                "--repo", REPOSITORY, "--keys", KEYS)
+                "--repo", REPOSITORY, "--keys", KEYS, *(["--patches=1"] if version == "4.0.0" else []))
         run("releasemgr", "repo", "promote", "2.0.0", "--channel", "stable", "--app", "app", "--repo", REPOSITORY,
             "--keys", KEYS)
         self.host.write("/etc/releasemgr/app.conf.d/crash.conf", CONFIG)
