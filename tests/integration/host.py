@@ -438,5 +438,5 @@ class Host:
         self.run("journalctl", "--sync", check=False)
         return self.run("journalctl", "--no-pager", "--output=short-monotonic", *options, check=False).stdout
 
-    def until(self, condition, timeout=60, what="what was waited for"):
+    def until(self, condition, timeout=120, what="what was waited for"):
         return _wait_for(condition, timeout, what)

@@ -166,7 +166,7 @@ class Outages:
 
     def __exit__(self, *_):
         self._process.signal(15)
-        out, _ = self._process.popen.communicate(timeout=20)
+        out, _ = self._process.popen.communicate(timeout=120)
         self.changes += [json.loads(line) for line in out.splitlines()]
 
     def between(self, begin, end):

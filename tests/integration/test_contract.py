@@ -104,10 +104,10 @@ def test_killed_in_the_middle(shop):
     shop.publish("1.3.0", schema=ALL, extra=SLOW)
     client = shop.host.spawn("releasemgr", "activate", "1.3.0")
     asleep = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'DO SLEEP%'"
-    shop.host.until(lambda: shop.database.query(asleep), what="the statement to hang in", timeout=60)
+    shop.host.until(lambda: shop.database.query(asleep), what="the statement to hang in")
     shop.host.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", *under_way(shop))
     client.communicate()
-    shop.host.until(lambda: not under_way(shop), what="the end of the deployment's unit", timeout=60)
+    shop.host.until(lambda: not under_way(shop), what="the end of the deployment's unit")
     for row in shop.database.query(asleep):
         shop.database.query(f"KILL {row[0]}")
     assert shop.current() == "releases/1.2.0" and tables(shop) == {"products", "visits"}
@@ -118,8 +118,7 @@ def test_killed_in_the_middle(shop):
     assert "contract migration 4 ran on it" in refused(shop, 6, "rollback", "1.1.0")
 
     client = shop.host.spawn("releasemgr", "activate", "1.3.0")
-    shop.host.until(lambda: shop.database.query(asleep) or client.poll() is not None, what="the statement again",
-                    timeout=60)
+    shop.host.until(lambda: shop.database.query(asleep) or client.poll() is not None, what="the statement again")
     for row in shop.database.query(asleep):
         shop.database.query(f"KILL QUERY {row[0]}")
     said = client.communicate()
@@ -134,11 +133,11 @@ def test_by_hand(shop):
     shop.publish("1.2.0", schema=ALL, extra=DROP)
     shop.configure("[Health]\nSoak=300s\n", "soak.conf")
     client = shop.host.spawn("releasemgr", "activate", "1.2.0")
-    shop.host.until(lambda: 'soak' in shop.releasemgr("status", "--json").stdout, what="the soak", timeout=60)
+    shop.host.until(lambda: 'soak' in shop.releasemgr("status", "--json").stdout, what="the soak")
     assert "activate" in refused(shop, 5, "migrate", "contract")  # it may still be taken back
     shop.host.run("systemctl", "stop", *under_way(shop))
     client.communicate()
-    shop.host.until(lambda: not under_way(shop), what="the end of the deployment's unit", timeout=60)
+    shop.host.until(lambda: not under_way(shop), what="the end of the deployment's unit")
     shop.configure(None, "soak.conf")
     assert shop.current() == "releases/1.1.0"
     said = refused(shop, 6, "migrate", "contract", "--release=1.2.0")

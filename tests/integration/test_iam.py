@@ -99,12 +99,12 @@ def test_each_connection_has_a_token_of_its_own(instance):
     """A connection that is lost in the middle of a file is made again with a token of that moment."""
     instance.publish("1.0.0", extra=SLOW)
     client = instance.host.spawn("releasemgr", "activate", "1.0.0")
-    instance.host.until(lambda: instance.database.query(ASLEEP), what="the slow statement", timeout=60)
+    instance.host.until(lambda: instance.database.query(ASLEEP), what="the slow statement")
     before = tokens(instance)
     instance.host.run("sleep", "1.1")  # a token's time is in seconds
     instance.database.query(f"KILL {instance.database.query(ASLEEP)[0][0]}")
     instance.host.until(lambda: len(tokens(instance)) > len(before) and instance.database.query(ASLEEP),
-                        what="the slow statement again", timeout=60)
+                        what="the slow statement again")
     instance.database.query(f"KILL QUERY {instance.database.query(ASLEEP)[0][0]}")
     said = client.communicate()
     seen = tokens(instance)

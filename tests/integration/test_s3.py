@@ -46,8 +46,7 @@ def bucket(shop, npm):
     shutil.copytree(npm("s3rver"), shop.host.path("/srv/s3rver"))
     shop.host.service("s3", "node", "/srv/s3rver/node_modules/s3rver/bin/s3rver.js", "-d", "/srv/s3", "-a", "127.0.0.1",
                       "--configure-bucket", BUCKET)
-    shop.host.until(lambda: shop.host.run("curl", "-so", "/dev/null", ENDPOINT, check=False).returncode == 0,
-                    timeout=60, what="the start of s3rver")
+    shop.host.until(lambda: shop.host.run("curl", "-so", "/dev/null", ENDPOINT, check=False).returncode == 0, what="the start of s3rver")
     shop.configure(f"[Repository]\nUrl=s3://{BUCKET}/shop\nS3Endpoint={ENDPOINT}\nS3PathStyle=yes\n")
     return shop.host.path(f"/srv/s3/{BUCKET}/shop")
 

@@ -42,7 +42,7 @@ def drop_in(echo, unit, text):
 
 def extra(echo):
     """Who answers at the socket that came later."""
-    done = echo.host.run("curl", "-s", "--max-time", "10", "--unix-socket", "/run/extra.sock", "http://localhost/", check=False)
+    done = echo.host.run("curl", "-s", "--max-time", "60", "--unix-socket", "/run/extra.sock", "http://localhost/", check=False)
     return json.loads(done.stdout)["version"] if done.returncode == 0 else None
 
 
@@ -85,7 +85,7 @@ def test_opened_after_what_runs(echo):
     assert_told(echo, late, "systemctl restart echo@1.0.0.service")
     again = echo.releasemgr("activate", "1.0.0")
     assert "1.0.0 is active already" in again.stdout and late in again.stdout + again.stderr
-    client = echo.host.spawn("curl", "-s", "--max-time", "60", "--unix-socket", "/run/extra.sock", "http://localhost/")
+    client = echo.host.spawn("curl", "-s", "--max-time", "300", "--unix-socket", "/run/extra.sock", "http://localhost/")
     echo.releasemgr("activate", "2.0.0")  # who waits there is answered
     assert json.loads(client.communicate().stdout)["version"] == "2.0.0"
     assert_well(echo, "2.0.0")
@@ -111,11 +111,10 @@ def test_start_keeps_pace(echo):
     drop_in(echo, "echo.socket", "[Socket]\nTriggerLimitIntervalSec=4s\nTriggerLimitBurst=12\n")  # it counts two a start
     drop_in(echo, "echo@.service", "[Service]\nType=exec\nExecStart=\nExecStart=/bin/true\n")
     echo.host.run("systemctl", "stop", "echo@1.0.0.service")
-    client = echo.host.spawn("curl", "-s", "--max-time", "60", f"http://{HTTP[0]}/")
+    client = echo.host.spawn("curl", "-s", "--max-time", "300", f"http://{HTTP[0]}/")
     journal = lambda: echo.host.journal("--unit=echo.service").count("Finished")  # noqa: E731
     before = journal()
-    echo.host.until(lambda: journal() >= before + 8 or echo.host.unit("echo.socket")["ActiveState"] != "active",
-                    timeout=40, what="eight starts")
+    echo.host.until(lambda: journal() >= before + 8 or echo.host.unit("echo.socket")["ActiveState"] != "active", what="eight starts")
     assert echo.host.unit("echo.socket")["ActiveState"] == "active" and client.poll() is None
     drop_in(echo, "echo@.service", "")
     assert json.loads(client.communicate().stdout)["version"] == "1.0.0"
