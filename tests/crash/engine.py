@@ -55,7 +55,7 @@ class Bench:
         environment = {"LD_PRELOAD": str(self.shim), "FAULT_DIRECTORY": str(self.plan.directory),
                        "PATH": os.environ["PATH"]}
         return subprocess.run([self.program, arguments[0], self.disk, *arguments[1:]], env=environment,
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=180)
 
     def faulted(self, fault, *arguments):
         """Runs with a fault. False where the run came to its end before that."""

@@ -299,7 +299,7 @@ class Host:
             except subprocess.TimeoutExpired:
                 for nspawn in _children(self._nspawn.pid):
                     os.kill(nspawn, signal.SIGKILL)
-                self._nspawn.wait(20)
+                self._nspawn.wait(120)
         self._nspawn = self._leader = None
 
     def shut_down(self, timeout=180):
