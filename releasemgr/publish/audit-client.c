@@ -139,7 +139,9 @@ static int check_target(Audit *a, const Updater *u, const TargetFile *t) {
 }
 
 int audit_as_client(Audit *a, Error *e _unused_) {
-        UpdaterOptions options = {.now_usec = a->repository->now_usec};
+        /* a host looks for one app's, we for all */
+        UpdaterOptions options = {.now_usec = a->repository->now_usec,
+                        .delegations_max = (unsigned) a->repository->n_roles};
         _cleanup_(updater_free_p) Updater *u = NULL;
         _cleanup_error_ Error refused = ERROR_INIT;
         const TargetFile *targets;

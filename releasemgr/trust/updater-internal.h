@@ -114,14 +114,15 @@ int updater_read_targets(
 struct Search {
         char *name; /* of the target, or the prefix of names */
         bool list;
-        Role **stack; /* the next one last */
-        size_t n_stack;
+        Role **stack;          /* the next one last */
+        size_t n_stack, below; /* how many lay there when the visit began */
+        unsigned roles_max;    /* that may be visited */
         json_t *visited;
         unsigned n_visited;
         Role *current; /* the one whose file was asked for */
 };
 
-int search_new(const char *name, bool list, Search **ret);
+int search_new(const Updater *u, const char *name, bool list, Search **ret);
 Search *search_free(Search *s);
 
 DEFINE_CLEANUP(Search, search_free);
@@ -131,7 +132,7 @@ DEFINE_CLEANUP(Search, search_free);
 int search_visit(Search *s, const Metadata *m, const json_t **ret);
 
 /* The next role that was not visited, owned by the caller; NULL where the search is at its end or at its limit. */
-Role *search_pop(const Updater *u, Search *s);
+Role *search_pop(Search *s);
 
 /* The metadata of a role where it is in memory and signed as @role wants, otherwise NULL. */
 const Metadata *updater_delegated(Updater *u, Role *role);

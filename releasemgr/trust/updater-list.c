@@ -29,13 +29,13 @@ static int resolve(Updater *u, const char *name) {
         const json_t *entry;
         int r;
 
-        r = search_new(name, false, &s);
+        r = search_new(u, name, false, &s);
         while (r >= 0 && m) {
                 r = search_visit(s, m, &entry);
                 if (r > 0)
                         return updater_add_found(u, name, entry);
                 role_free(s->current);
-                s->current = search_pop(u, s);
+                s->current = search_pop(s);
                 m = s->current ? updater_delegated(u, s->current) : NULL;
         }
         return r;

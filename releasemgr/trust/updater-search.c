@@ -13,12 +13,13 @@
 #include "base/text.h"
 #include "trust/updater-internal.h"
 
-int search_new(const char *name, bool list, Search **ret) {
+int search_new(const Updater *u, const char *name, bool list, Search **ret) {
         _cleanup_(search_free_p) Search *s = calloc(1, sizeof(*s));
 
         if (!s || !(s->name = strdup(name)) || !(s->visited = json_object()))
                 return -ENOMEM;
         s->list = list;
+        s->roles_max = u->options.delegations_max;
         *ret = TAKE(s);
         return 0;
 }
@@ -48,7 +49,9 @@ static int push(Role *r, void *userdata) {
                 return -ENOMEM;
         s->stack = grown;
         s->stack[s->n_stack++] = role_ref(r);
-        return !s->list && role_is_terminating(r); /* 1 ends the visit: nothing that follows it counts */
+        /* 1 ends the visit: nothing that follows counts. Among so many, even where some were visited before, are as many
+         * as may be visited: bins can be four thousand millions. */
+        return (!s->list && role_is_terminating(r)) || s->n_stack - s->below == 2 * (size_t) s->roles_max;
 }
 
 /* What was pushed from @from on comes in the order of trust; the next to be popped is the last. */
@@ -72,7 +75,6 @@ static void keep_from(Search *s, size_t from) {
 int search_visit(Search *s, const Metadata *m, const json_t **ret) {
         const Delegations *d = metadata_delegations(m);
         const json_t *entry = s->list ? NULL : metadata_target(m, s->name);
-        size_t from = s->n_stack;
         int r;
 
         if (entry) {
@@ -81,18 +83,19 @@ int search_visit(Search *s, const Metadata *m, const json_t **ret) {
         }
         if (!d)
                 return 0;
+        s->below = s->n_stack;
         r = s->list ? delegations_visit_prefix(d, s->name, push, s) : delegations_visit(d, s->name, push, s);
         if (r < 0)
                 return r;
         if (r > 0) {
-                keep_from(s, from);
-                from = 0;
+                keep_from(s, s->below);
+                s->below = 0;
         }
-        reverse(s, from);
+        reverse(s, s->below);
         return 0;
 }
 
-Role *search_pop(const Updater *u, Search *s) {
+Role *search_pop(Search *s) {
         while (s->n_stack > 0) {
                 Role *r = s->stack[--s->n_stack];
 
@@ -100,7 +103,7 @@ Role *search_pop(const Updater *u, Search *s) {
                         role_free(r);
                         continue;
                 }
-                if (s->n_visited == u->options.delegations_max ||
+                if (s->n_visited == s->roles_max ||
                                 json_object_set_new(s->visited, role_name(r), json_true()) < 0) {
                         role_free(r);
                         return NULL;
@@ -222,7 +225,7 @@ static int role_local_ask(Updater *u, UpdaterStep *ret, Error *e) {
         const Metadata *m;
 
         role_free(s->current);
-        s->current = search_pop(u, s);
+        s->current = search_pop(s);
         if (!s->current) {
                 u->phase = NULL;
                 return s->list ? updater_finish_list(u, s->name) : 0;
@@ -279,7 +282,7 @@ static int begin(Updater *u, const char *name, bool list, Error *e) {
                 return error_set(e, ERROR_FAILED, -EBUSY, "the metadata is not up to date yet");
         updater_drop_found(u);
         u->search = search_free(u->search);
-        if (search_new(name, list, &u->search) < 0)
+        if (search_new(u, name, list, &u->search) < 0)
                 return -ENOMEM;
         return visit(u, u->targets);
 }

@@ -140,6 +140,32 @@ static void test_wrong_signature(void **state) {
         assert_non_null(strstr(a->findings[0].text, id));
 }
 
+/* More apps than a host would look through: every one's files are found, and none is a stray. */
+static void test_many_apps(void **state) {
+        Scene *s = *state;
+        _cleanup_(audit_report_free_p) AuditReport *a = NULL;
+        _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
+        char tree[TEST_PATH_MAX];
+
+        init(s, &result);
+        tree_new(tree, s->scratch, "tree", "one");
+        for (int i = 0; i < 34; i++) {
+                __attribute__((cleanup(published_release_clear))) PublishedRelease p = {0};
+                _cleanup_(repository_free_p) Repository *r = NULL;
+                _cleanup_free_ char *app = text_format("app%d", i);
+                PublishOptions o = {.app = app, .version = "1.0.0", .directory = tree};
+
+                ok(repository_open(&s->options, &r, e));
+                ok(repository_delegate(r, app, NULL, 0, &result, e));
+                if (i == 0 || i == 33)
+                        ok(repository_publish(r, &o, &p, &result, e));
+        }
+        a = audit(s, 0);
+        assert_int_equal(a->targets, 4);
+        for (size_t i = 0; i < a->n; i++)
+                assert_null(strstr(a->findings[i].text, "listed by no metadata"));
+}
+
 static void test_expired(void **state) {
         Scene *s = *state;
         _cleanup_result_ RepositoryResult result = REPOSITORY_RESULT_INIT;
@@ -158,6 +184,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_good, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_damaged, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_wrong_signature, scene_new, scene_free),
+                        cmocka_unit_test_setup_teardown(test_many_apps, scene_new, scene_free),
                         cmocka_unit_test_setup_teardown(test_expired, scene_new, scene_free),
         };
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "simulator.h"
+#include "trust/updater-internal.h"
 
 /* A delegation graph: "DELEGATOR ROLE PATTERNS", a '!' before the role where it is terminating. */
 static Simulator *graph(const char *const *edges) {
@@ -403,6 +404,25 @@ static void test_list(void **state _unused_) {
         assert_string_equal(none, "");
 }
 
+/* Of a million bins no more are kept in mind than may be visited. */
+static void test_list_of_bins(void **state _unused_) {
+        _cleanup_sim_ Simulator *s = sim_new();
+
+        set(sim_signed(s, "targets"), "delegations",
+                        json_pack("{s:{}, s:{s:[], s:i, s:i, s:s}}", "keys", "succinct_roles", "keyids",
+                                        "threshold", 1, "bit_length", 20, "name_prefix", "bin"));
+        sim_add_role(s, "bin-00000", sim_new_targets());
+        sim_add_key(s, "targets", "bin-00000");
+        sim_add_target(s, "bin-00000", "x", "content");
+        sim_release_all(s);
+        assert_int_equal(sim_refresh(s), 0);
+        assert_int_equal(updater_list(s->updater, "", &s->error), 0);
+        assert_true(s->updater->search->n_stack <= 100);
+        assert_int_equal(sim_drive(s), -EBADMSG); /* the second one is not there */
+        assert_non_null(strstr(s->requests.data, "bin-00000.json"));
+        assert_non_null(strstr(s->error.message, "bin-00001.json"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_order),
@@ -429,6 +449,7 @@ int main(void) {
                         cmocka_unit_test(test_path_hash_prefixes),
                         cmocka_unit_test(test_succinct),
                         cmocka_unit_test(test_list),
+                        cmocka_unit_test(test_list_of_bins),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
