@@ -207,8 +207,8 @@ int verb_repo_prune(Session *s, const Arguments *a, Error *e) {
                         (k = repo_app(a, &r, &app, e)) < 0 ||
                         (k = repository_prune_patches(r.repository, app, keep, &r.result, e)) < 0)
                 return k;
-        text = k > 0 ? text_format("removed %d files of old patches of %s", k, app)
-                     : text_format("no old patches of %s to remove", app);
+        text = k > 0 ? text_format("removed %d files of old patches and channels of %s", k, app)
+                     : text_format("no old patches or channels of %s to remove", app);
         if (!text)
                 return -ENOMEM;
         return repo_report(s, &r, "pruned", json_pack("{ss si}", "app", app, "files", k), text);

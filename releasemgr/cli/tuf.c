@@ -298,8 +298,15 @@ static int try_target(Source *source, const char *url, const TargetFile *t, int 
         return r < 0 ? error_errno(e, r, "cannot write %s", file) : 0;
 }
 
+/* Its name in the target directory: percent-encoded, which a dot is not unless the name would be the directory's own. */
+static char *file_of_target(const char *name) {
+        if (streq(name, "."))
+                return strdup("%2E");
+        return streq(name, "..") ? strdup("%2E%2E") : updater_quote(name, "");
+}
+
 static int fetch_target(Client *c, Source *source, const TargetFile *t, int directory_fd, Error *e) {
-        _cleanup_free_ char *file = updater_quote(t->name, ""), *url = NULL;
+        _cleanup_free_ char *file = file_of_target(t->name), *url = NULL;
         uint64_t retry_usec = 0;
         int r;
 

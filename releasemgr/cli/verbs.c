@@ -96,7 +96,7 @@ const Verb verbs[] = {
           {"patches", "N", "Make patches from so many releases before it; 3"}}},
         {"repo yank", "VERSION", 1, 1, "Withdraw a release",
          verb_repo_yank, {REPO_OPTIONS, REPO_EXPIRY_OPTIONS, {"reason", "TEXT", "Why, for all to read"}}},
-        {"repo prune", "", 0, 0, "Remove the patches that lead to old releases",
+        {"repo prune", "", 0, 0, "Remove the patches that lead to old releases, and old files of channels",
          verb_repo_prune, {REPO_OPTIONS, REPO_EXPIRY_OPTIONS,
                            {"keep", "N", "Those to the newest N releases stay, and to where a channel points; 3"}}},
         {"repo push", "s3://BUCKET/PREFIX", 1, 1, "Send to a bucket what is missing there, in the safe order",

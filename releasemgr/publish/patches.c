@@ -207,6 +207,13 @@ static int files_listed(const json_t *targets, json_t *files) {
         return 0;
 }
 
+/* A bundle that is not listed may be one that somebody publishes again; patches and what a channel pointed at before are
+ * only in the way. */
+static bool may_go(const char *folder, const char *name) {
+        return endswith(folder, "/channels") ? endswith(name, ".json")
+                                             : endswith(name, ".patch") || endswith(name, ".patch.blocks");
+}
+
 static int remove_in_folder(Repository *r, const char *folder, const json_t *listed, Error *e) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *full = text_format("targets/%s", folder);
@@ -219,8 +226,7 @@ static int remove_in_folder(Repository *r, const char *folder, const json_t *lis
 
                 if (!path || !(file = text_format("targets/%s", path)))
                         return -ENOMEM;
-                if ((!endswith(*i, ".patch") && !endswith(*i, ".patch.blocks")) ||
-                                json_object_get(listed, path))
+                if (!may_go(folder, *i) || json_object_get(listed, path))
                         continue;
                 if (unlinkat(r->fd, file, 0) < 0)
                         return error_errno(e, -errno, "cannot remove %s/%s", r->path, file);
@@ -229,7 +235,7 @@ static int remove_in_folder(Repository *r, const char *folder, const json_t *lis
         return n;
 }
 
-/* Removes the files of patches that the metadata in force does not list. */
+/* Removes the files of patches and channels that the metadata in force does not list. */
 static int remove_files(Repository *r, const char *app, const RoleFile *f, Error *e) {
         _cleanup_free_ char *folder = text_format("targets/%s", app);
         _cleanup_json_ json_t *listed = json_object();

@@ -20,7 +20,7 @@ int patches_add(Repository *r, json_t *targets, const BundleInfo *new, const cha
                 json_t **ret, Error *e);
 
 /* Withdraws the patches of @app but those that lead to its @keep newest releases, or to where a channel points; then
- * removes every patch that is not listed. What was signed but is not yet in force keeps its files until the next time.
+ * removes every file of a patch or channel that is not listed. What was signed but is not yet in force keeps its files until the next time.
  * Returns how many files went. */
 int repository_prune_patches(
                 Repository *r, const char *app, unsigned keep, RepositoryResult *result, Error *e);

@@ -383,7 +383,7 @@ def test_download_of_what_is_not_there(client, server):
     assert client.kept() == ["root.json", "snapshot.json", "targets.json", "timestamp.json"]
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a b#?%41+é.tar", "x/../../y", "-rf"])
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a b#?%41+é.tar", "x/../../y", "-rf", "..", "."])
 def test_target_names(client, repository, tmp_path, name):
     before = {p for p in tmp_path.rglob("*") if "metadata" not in p.parts and client.targets not in p.parents}
     repository.add(name, b"content")
