@@ -2,8 +2,10 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "base/text.h"
 #include "deploy/service.h"
+#include "fetch/http.h"
 #include "host/instance.h"
 #include "host/socket.h"
 
@@ -132,9 +134,9 @@ static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, E
         return r;
 }
 
-static int open_sockets(Deploy *d, const char *unit, Error *e) {
+static int open_sockets(Deploy *d, const char *unit, UnitState *ret, Error *e) {
         _cleanup_error_ Error error = ERROR_INIT;
-        int r = sockets_open(d->o->bus, unit, start_deadline(d), &error);
+        int r = sockets_open(d->o->bus, unit, start_deadline(d), ret, &error);
 
         return judge_sockets(d, r, &error, false, e);
 }
@@ -148,14 +150,20 @@ static int check_sockets(Deploy *d, const char *unit, bool as_before, Error *e) 
 
 static int bring_beside(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
         char unit[UNIT_NAME_MAX];
+        UnitState before;
         int r;
 
         r = deploy_unit(d->o, version, unit, e);
         if (r >= 0)
-                r = open_sockets(d, unit, e);
+                r = open_sockets(d, unit, &before, e);
         if (r >= 0)
-                r = instance_start(d->o->bus, d->o->unit, version, start_deadline(d), outcome, e);
-        return r < 0 ? r : check_sockets(d, unit, false, e);
+                r = instance_start(d->o->bus, unit, &before, start_deadline(d), outcome, e);
+        if (r < 0)
+                return r;
+        r = check_sockets(d, unit, false, e);
+        if (r == -EADDRNOTAVAIL) /* by then this instance is stopped */
+                error_hint(e, r, "releasemgr status names the commands that open it again");
+        return r;
 }
 
 /* While the service runs its sockets cannot be opened: systemd does so as it starts it again. */
@@ -173,9 +181,18 @@ static int bring_anew(Deploy *d, UnitOutcome *outcome, Error *e) {
         return r < 0 ? r : check_sockets(d, unit, closed, e);
 }
 
+static int prepare_probes(void *userdata) {
+        const Deploy *d = userdata;
+
+        for (size_t i = 0; i < d->o->n_probes; i++)
+                if (d->o->probes[i].kind == PROBE_HTTP && d->o->http)
+                        http_prepare(d->o->http);
+        return 0;
+}
+
 /* The start limit is forgotten first: a release that crashed in a loop must not use up the starts of the one that
  * follows it. */
-int service_bring(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
+static int bring(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
         int r;
 
         if (d->o->strategy == STRATEGY_HANDOVER)
@@ -187,6 +204,15 @@ int service_bring(Deploy *d, const char *version, UnitOutcome *outcome, Error *e
         if (d->down_usec == 0)
                 d->down_usec = clock_monotonic();
         return d->o->strategy == STRATEGY_RELOAD ? reload_or_start(d, outcome, e) : bring_anew(d, outcome, e);
+}
+
+/* What is going to ask it is got ready while systemd works. */
+int service_bring(Deploy *d, const char *version, UnitOutcome *outcome, Error *e) {
+        _cleanup_(fiber_stop_p) Fiber *fiber = NULL;
+        int r;
+
+        r = fiber_new(fiber_event(), "prepare", prepare_probes, d, &fiber);
+        return r < 0 ? r : bring(d, version, outcome, e);
 }
 
 /* @text with each "%v" replaced by @version, added to @texts. */

@@ -87,6 +87,8 @@ static int drain_start(Deploy *d, Error *e) {
                 r = instance_drain(d->o->bus, *i, d->o->drain_usec, e);
                 if (r > 0)
                         progress_warn(d->o->progress, "%s had not finished in time and was killed", *i);
+                if (r >= 0) /* how it ended concerns nobody any more */
+                        r = unit_reset_failed(d->o->bus, *i, e);
                 n++;
         }
         if (r >= 0 && n > 0)

@@ -11,13 +11,11 @@
  * `current` names again. */
 
 static int anchor_start(Deploy *d, Error *e) {
-        char unit[UNIT_NAME_MAX];
         UnitState state;
         int r;
 
-        r = deploy_unit(d->o, d->target, unit, e);
-        if (r >= 0)
-                r = unit_require(d->o->bus, unit, &state, e);
+        /* of a handover this is found as the instance is started, when nothing has changed yet */
+        r = d->o->strategy == STRATEGY_HANDOVER ? 0 : unit_require(d->o->bus, d->o->unit, &state, e);
         if (r < 0)
                 return r;
         progress_summary(d->o->progress, d->from ? "%s is the way back" : "the first release: no way back",

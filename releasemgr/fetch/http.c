@@ -134,6 +134,12 @@ int http_start(Http *h, const Curl **ret, Error *e) {
         return r;
 }
 
+void http_prepare(Http *h) {
+        const Curl *curl;
+
+        (void) http_start(h, &curl, NULL);
+}
+
 int http_new(sd_event *event, Http **ret) {
         _cleanup_(http_free_p) Http *h = calloc(1, sizeof(*h));
         int r;

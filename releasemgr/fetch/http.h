@@ -28,6 +28,10 @@ typedef struct HttpTransfer HttpTransfer;
 
 int http_new(sd_event *event, Http **ret);
 
+/* Loads what the first request needs, which takes some ms: for when something else is waited for. That request tells where it
+ * fails. */
+void http_prepare(Http *h);
+
 /* All transfers must be closed. Returns NULL. */
 Http *http_free(Http *h);
 

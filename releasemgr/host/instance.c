@@ -90,20 +90,18 @@ int instances_running(Bus *b, const char *template, char ***ret, Error *e) {
         return r < 0 ? error_errno(e, r, "Cannot understand systemd's answer about %s", template) : 0;
 }
 
-int instance_start(Bus *b, const char *template, const char *version, uint64_t deadline_usec,
+int instance_start(Bus *b, const char *unit, const UnitState *before, uint64_t deadline_usec,
                 UnitOutcome *outcome, Error *e) {
-        char unit[UNIT_NAME_MAX];
         int r;
 
-        r = instance_name(template, version, unit);
+        r = unit_require_loaded(before, unit, e);
         if (r < 0)
-                return error_errno(e, r, "%s cannot have an instance '%s'", template, version);
+                return r;
         r = unit_reset_failed(b, unit, e);
         if (r >= 0)
-                r = unit_start(b, unit, deadline_usec, outcome, e);
-        if (r >= 0 || r == -ENOENT || r == -ERFKILL || r == -ENOEXEC)
-                return r;
-        (void) instance_drain(b, unit, KILL_USEC, NULL); /* before it hits a start limit */
+                r = unit_start_known(b, before, deadline_usec, outcome, e);
+        if (r < 0)
+                (void) instance_drain(b, unit, KILL_USEC, NULL); /* before it hits a start limit */
         return r;
 }
 

@@ -26,8 +26,9 @@ int instance_name(const char *template, const char *version, char ret[static UNI
  * where there is none. Suspends. */
 int instances_running(Bus *b, const char *template, char ***ret, Error *e);
 
-/* Starts the instance of @version beside the others. It is stopped again where it does not come up. Suspends. */
-int instance_start(Bus *b, const char *template, const char *version, uint64_t deadline_usec,
+/* Starts the instance @unit, whose state @before was just read, beside the others. It is stopped again where it does not
+ * come up. Suspends. */
+int instance_start(Bus *b, const char *unit, const UnitState *before, uint64_t deadline_usec,
                 UnitOutcome *outcome, Error *e);
 
 /* Asks an instance to stop and waits until it has finished what it was doing, @drain_usec at most; what is still there

@@ -4,7 +4,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "host/bus.h"
+#include "host/unit.h"
 
 typedef enum PropertyType {
         PROPERTY_TEXT,      /* s or o, into char[size], cut where it is longer */
@@ -32,8 +32,9 @@ typedef struct Property {
  * left out. 0 or -errno. */
 int properties_read(sd_bus_message *m, const Property *table, size_t n, void *target);
 
-/* The same with all properties of the unit @unit. Suspends. */
-int unit_get(Bus *b, const char *unit, const Property *table, size_t n, void *target, Error *e);
+/* unit_read(), and into @target what @table names of the same answer. Suspends. */
+int unit_read_also(Bus *b, const char *unit, UnitState *ret, const Property *table, size_t n, void *target,
+                Error *e);
 
 /* Whether @word is among @words, as PROPERTY_WORDS gives them. */
 bool words_have(const char *words, const char *word);

@@ -7,21 +7,16 @@
 
 /* What of a unit tells of its sockets; under the properties' own names. */
 typedef struct Taker {
-        char id[UNIT_NAME_MAX];
+        UnitState state;
         char triggered_by[4096]; /* names with spaces between */
         char wants[4096];
         char requires[4096];
-        pid_t main_pid;
-        uint64_t exec_main_start_usec;
 } Taker;
 
 static const Property taker_properties[] = {
-                PROPERTY("Id", PROPERTY_TEXT, Taker, id),
                 PROPERTY("TriggeredBy", PROPERTY_WORDS, Taker, triggered_by),
                 PROPERTY("Wants", PROPERTY_WORDS, Taker, wants),
                 PROPERTY("Requires", PROPERTY_WORDS, Taker, requires),
-                PROPERTY("MainPID", PROPERTY_U32, Taker, main_pid),
-                PROPERTY("ExecMainStartTimestampMonotonic", PROPERTY_U64, Taker, exec_main_start_usec),
 };
 
 /* Its sockets by name, as a list of text.h; owned by the caller. */
@@ -30,7 +25,7 @@ static int taker_read(Bus *b, const char *unit, Taker *t, char ***ret, Error *e)
         int r;
 
         *t = (Taker){0};
-        r = unit_get(b, unit, taker_properties, ELEMENTS_OF(taker_properties), t, e);
+        r = unit_read_also(b, unit, &t->state, taker_properties, ELEMENTS_OF(taker_properties), t, e);
         if (r >= 0)
                 r = strv_split(t->triggered_by, " ", &triggers);
         for (char **i = triggers; r >= 0 && i && *i; i++)
@@ -59,6 +54,10 @@ static const char *describe_closed(const UnitState *socket) {
                                               "(TriggerLimitBurst=)"},
         };
 
+        if (streq(socket->load_state, "not-found"))
+                return "there is no such unit";
+        if (!streq(socket->load_state, "loaded"))
+                return "its unit is masked, or broken";
         for (size_t i = 0; i < ELEMENTS_OF(results); i++)
                 if (streq(socket->result, results[i].result))
                         return results[i].sentence;
@@ -97,12 +96,13 @@ static int socket_open(Bus *b, const char *socket, uint64_t deadline_usec, Error
                         socket);
 }
 
-int sockets_open(Bus *b, const char *unit, uint64_t deadline_usec, Error *e) {
+int sockets_open(Bus *b, const char *unit, uint64_t deadline_usec, UnitState *ret, Error *e) {
         _cleanup_strv_ char **sockets = NULL;
         Taker t;
         int r;
 
         r = taker_read(b, unit, &t, &sockets, e);
+        *ret = t.state;
         for (char **i = sockets; r >= 0 && i && *i; i++)
                 if (taker_asks_for(&t, *i))
                         r = socket_open(b, *i, deadline_usec, e);
@@ -122,7 +122,7 @@ int sockets_forget(Bus *b, const char *unit, Error *e) {
 }
 
 static int socket_check(Bus *b, const Taker *t, const char *socket, Error *e) {
-        bool runs = t->main_pid > 0;
+        bool runs = t->state.main_pid > 0;
         UnitState s;
         int r;
 
@@ -134,14 +134,14 @@ static int socket_check(Bus *b, const Taker *t, const char *socket, Error *e) {
                 return error_hint(e, r,
                                 "`systemctl stop %s` and `systemctl start %s %s` open it again; `journalctl "
                                 "-u %s` says more",
-                                t->id, socket, t->id, socket);
+                                t->state.id, socket, t->state.id, socket);
         }
-        if (!runs || s.active_enter_usec <= t->exec_main_start_usec)
+        if (!runs || s.active_enter_usec <= t->state.exec_main_start_usec)
                 return 0;
         r = error_set(e, ERROR_REFUSED, -EADDRNOTAVAIL,
                         "%s was opened after the process of %s was started, which does not have it", s.id,
-                        t->id);
-        return error_hint(e, r, "`systemctl restart %s` gives it to it", t->id);
+                        t->state.id);
+        return error_hint(e, r, "`systemctl restart %s` gives it to it", t->state.id);
 }
 
 int sockets_check(Bus *b, const char *unit, Error *e) {

@@ -49,6 +49,11 @@ int unit_start(Bus *b, const char *unit, uint64_t deadline_usec, UnitOutcome *ou
         return unit_run_job(b, &start, unit, USEC_INFINITY, deadline_usec, outcome, e);
 }
 
+int unit_start_known(
+                Bus *b, const UnitState *before, uint64_t deadline_usec, UnitOutcome *outcome, Error *e) {
+        return job_run(b, &start, before, NULL, USEC_INFINITY, deadline_usec, outcome, e);
+}
+
 int unit_stop(Bus *b, const char *unit, uint64_t deadline_usec, UnitOutcome *outcome, Error *e) {
         return unit_run_job(b, &stop, unit, USEC_INFINITY, deadline_usec, outcome, e);
 }

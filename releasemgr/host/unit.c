@@ -72,39 +72,59 @@ static int unit_get_all(Bus *b, const char *path, sd_bus_message **ret, Error *e
         return r;
 }
 
-int unit_get(Bus *b, const char *unit, const Property *table, size_t n, void *target, Error *e) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+static int unit_get(Bus *b, const char *unit, sd_bus_message **ret, Error *e) {
         _cleanup_free_ char *path = NULL;
         int r;
 
         r = sd_bus_path_encode(UNIT_PATH, unit, &path);
         if (r < 0)
                 return r;
-        r = unit_get_all(b, path, &reply, e);
-        if (r < 0)
-                return error_prefix(e, r, "Cannot read the state of %s: ", unit);
-        r = properties_read(reply, table, n, target);
-        return r < 0 ? error_errno(e, r, "Cannot understand systemd's answer about %s", unit) : 0;
+        r = unit_get_all(b, path, ret, e);
+        return r < 0 ? error_prefix(e, r, "Cannot read the state of %s: ", unit) : 0;
 }
 
-int unit_read(Bus *b, const char *unit, UnitState *ret, Error *e) {
+static int answer_error(const char *unit, int r, Error *e) {
+        return error_errno(e, r, "Cannot understand systemd's answer about %s", unit);
+}
+
+int unit_read_also(Bus *b, const char *unit, UnitState *ret, const Property *table, size_t n, void *target,
+                Error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         UnitState state = {.memory_current = UINT64_MAX};
         int r;
 
-        r = unit_get(b, unit, unit_properties, ELEMENTS_OF(unit_properties), &state, e);
-        if (r >= 0)
-                *ret = state;
-        return r;
+        r = unit_get(b, unit, &reply, e);
+        if (r < 0)
+                return r;
+        r = properties_read(reply, unit_properties, ELEMENTS_OF(unit_properties), &state);
+        if (r >= 0 && n > 0) {
+                r = sd_bus_message_rewind(reply, true);
+                if (r >= 0)
+                        r = properties_read(reply, table, n, target);
+        }
+        if (r < 0)
+                return answer_error(unit, r, e);
+        *ret = state;
+        return 0;
+}
+
+int unit_read(Bus *b, const char *unit, UnitState *ret, Error *e) {
+        return unit_read_also(b, unit, ret, NULL, 0, NULL, e);
 }
 
 int unit_read_setup(Bus *b, const char *unit, UnitSetup *ret, Error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         UnitSetup setup = {0};
         int r;
 
-        r = unit_get(b, unit, setup_properties, ELEMENTS_OF(setup_properties), &setup, e);
-        if (r >= 0)
-                *ret = setup;
-        return r;
+        r = unit_get(b, unit, &reply, e);
+        if (r < 0)
+                return r;
+        r = properties_read(reply, setup_properties, ELEMENTS_OF(setup_properties), &setup);
+        if (r < 0)
+                return answer_error(unit, r, e);
+        *ret = setup;
+        return 0;
 }
 
 int unit_require(Bus *b, const char *unit, UnitState *ret, Error *e) {
@@ -112,24 +132,30 @@ int unit_require(Bus *b, const char *unit, UnitState *ret, Error *e) {
         int r;
 
         r = unit_read(b, unit, &s, e);
-        if (r < 0)
-                return r;
-        if (streq(s.load_state, "loaded")) {
+        if (r >= 0)
+                r = unit_require_loaded(&s, unit, e);
+        if (r >= 0)
                 *ret = s;
+        return r;
+}
+
+int unit_require_loaded(const UnitState *s, const char *unit, Error *e) {
+        int r;
+
+        if (streq(s->load_state, "loaded"))
                 return 0;
-        }
-        if (streq(s.load_state, "not-found")) {
+        if (streq(s->load_state, "not-found")) {
                 r = error_set(e, ERROR_FAILED, -ENOENT, "There is no unit %s on this host", unit);
                 return error_hint(e, r,
                                 "Write it to /etc/systemd/system/%s, then `systemctl daemon-reload`, or "
                                 "correct Unit=",
                                 unit);
         }
-        if (streq(s.load_state, "masked")) {
+        if (streq(s->load_state, "masked")) {
                 r = error_set(e, ERROR_FAILED, -ERFKILL, "The unit %s is masked", unit);
                 return error_hint(e, r, "`systemctl unmask %s`", unit);
         }
-        r = error_set(e, ERROR_FAILED, -ENOEXEC, "systemd cannot load the unit %s (%s)", unit, s.load_state);
+        r = error_set(e, ERROR_FAILED, -ENOEXEC, "systemd cannot load the unit %s (%s)", unit, s->load_state);
         return error_hint(e, r, "`systemd-analyze verify %s` says what is wrong with its file", unit);
 }
 

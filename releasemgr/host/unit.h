@@ -44,6 +44,9 @@ int unit_read(Bus *b, const char *unit, UnitState *ret, Error *e);
  * ERROR_FAILED with a hint: -ENOENT, -ERFKILL, -ENOEXEC. Suspends. */
 int unit_require(Bus *b, const char *unit, UnitState *ret, Error *e);
 
+/* The same of what was read already, under the name @unit. No I/O. */
+int unit_require_loaded(const UnitState *s, const char *unit, Error *e);
+
 /* The unit's last lines in the journal since its last start, as base/journal-tail.h says. Suspends. */
 int unit_tail(const UnitState *s, size_t lines, char ***ret);
 
@@ -65,6 +68,8 @@ typedef struct UnitOutcome {
  * unit fails, even where Restart= would try again: -EIO. -ETIMEDOUT at the deadline; the job is then left
  * alone. -EBUSY where somebody else's job took the place of ours. @outcome may be NULL. All suspend. */
 int unit_start(Bus *b, const char *unit, uint64_t deadline_usec, UnitOutcome *outcome, Error *e);
+int unit_start_known(Bus *b, const UnitState *before, uint64_t deadline_usec, UnitOutcome *outcome,
+                Error *e); /* loaded, as just read */
 int unit_stop(Bus *b, const char *unit, uint64_t deadline_usec, UnitOutcome *outcome, Error *e);
 int unit_reload(Bus *b, const char *unit, uint64_t deadline_usec, UnitOutcome *outcome, Error *e);
 

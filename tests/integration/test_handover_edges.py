@@ -88,6 +88,7 @@ def test_old_one_never_exits(echo):
     assert "echo@2.5.0.service had not finished in time and was killed" in done.stdout + done.stderr
     assert (echo.current(), echo.instances(), echo.answer()) == ("2.0.0", ["2.0.0"], "2.0.0")
     assert json.loads(echo.releasemgr("history", "--json").stdout.splitlines()[0])["verdict"] == "succeeded"
+    assert "echo@" not in echo.host.run("systemctl", "--failed").stdout
 
 
 def test_old_one_cannot_be_stopped(echo):

@@ -91,6 +91,29 @@ def test_opened_after_what_runs(echo):
     assert_well(echo, "2.0.0")
 
 
+def test_closed_while_the_new_one_starts(echo):
+    """As where systemd closes it for a limit. The old one drains only for one that is reached."""
+    drop_in(echo, "echo@.service", "[Service]\nExecStartPost=/bin/sh -c 'test ! -e /run/close || systemctl stop echo-extra.socket'\n")
+    echo.host.write("/run/close", "")
+    done = echo.releasemgr("activate", "2.0.0", check=False)
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert "start: echo-extra.socket is closed: it was stopped; nothing was switched" in done.stdout
+    assert "releasemgr status names the commands" in done.stdout
+    assert (echo.current(), echo.instances(), echo.answer()) == ("1.0.0", ["1.0.0"], "1.0.0")
+    assert_told(echo, "echo-extra.socket is closed: it was stopped", "systemctl start echo-extra.socket echo@1.0.0.service")
+    echo.host.path("/run/close").unlink()
+    echo.releasemgr("activate", "2.0.0")  # is not in quarantine
+    assert_well(echo, "2.0.0")
+
+
+def test_there_is_none(echo):
+    drop_in(echo, "echo@.service", "[Service]\nSockets=echo-none.socket\n")
+    done = echo.releasemgr("activate", "2.0.0", check=False)
+    assert done.returncode == 6 and "start: echo-none.socket is closed: there is no such unit; nothing was" in done.stdout, done.stdout
+    assert_told(echo, "echo-none.socket is closed: there is no such unit")
+    assert (echo.current(), echo.instances(), echo.answer()) == ("1.0.0", ["1.0.0"], "1.0.0")
+
+
 def test_touched_too_often(echo):
     """systemd closes it. The next release has it again."""
     drop_in(echo, "echo.service", "[Unit]\nConditionPathExists=/nowhere\nStartLimitIntervalSec=10\n")
