@@ -43,6 +43,13 @@ static char *announcement_key(const Migration *m, unsigned number) {
         return text_format("%u %s", number, m->version);
 }
 
+bool run_is_announced(const RunnerState *s, const Migration *m) {
+        for (char **key = s->announced; key && *key; key++)
+                if (streq(strchr(*key, ' ') + 1, m->version))
+                        return true;
+        return false;
+}
+
 /* Whether it was announced with an earlier one. */
 static bool is_announced(const Run *run, const Work *w) {
         _cleanup_free_ char *key = announcement_key(run->m, w->record.number);

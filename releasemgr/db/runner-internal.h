@@ -19,6 +19,7 @@ typedef struct Run {
         char **temporary; /* names of temporary tables */
         uint64_t started_usec;
         unsigned n_statements;
+        bool announced; /* its row is there already */
         bool dirty;
         bool tables_locked;
 } Run;
@@ -68,6 +69,9 @@ static inline bool run_is_inside(const Run *run) {
 /* Adds a record to the backlog; and those that waited. */
 int run_record(Run *run, Work *w, bool done);
 int run_record_late(Run *run);
+
+/* Whether statements of the migration were announced, and with them that it runs. */
+bool run_is_announced(const RunnerState *s, const Migration *m);
 
 /* Runs a statement of data in a transaction with its record. */
 int run_data(Run *run, Work *w, Error *e);

@@ -105,6 +105,7 @@ static int end_flush(Run *run, Flush how, int r, Error *e) {
                 (void) send_singly(run, "ROLLBACK; SET autocommit = 1", NULL);
         if (r < 0) {
                 backlog_drop(&s->backlog);
+                backlog_drop(&s->ended);
                 return error_prefix(e, r, "cannot record the migration: ");
         }
         backlog_written(&s->backlog);

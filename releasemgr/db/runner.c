@@ -25,6 +25,7 @@ static void run_clear(Run *run) {
 
 void runner_state_clear(RunnerState *s) {
         backlog_drop(&s->backlog);
+        backlog_drop(&s->ended);
         strv_free(s->announced);
         strv_free(s->safe);
         free(s->look_of);
@@ -55,11 +56,39 @@ int run_record(Run *run, Work *w, bool done) {
         return backlog_statement(b, run->m->version, &w->record, made);
 }
 
+static int record_ended(RunnerState *s) {
+        int r = backlog_append(&s->backlog, &s->ended);
+
+        s->backlog.n_finished += s->ended.n_finished;
+        backlog_drop(&s->ended);
+        return r;
+}
+
 int run_record_late(Run *run) {
         int r = backlog_append(&run->state->backlog, &run->late);
 
         backlog_drop(&run->late);
-        return r;
+        return r < 0 ? r : record_ended(run->state);
+}
+
+/* How long it may seem that a migration runs which has ended. */
+#define ENDED_USEC (100 * USEC_PER_MSEC)
+
+/* Migrations that were announced together have rows already. Those are changed together, too: as long as nothing but data
+ * is changed their statements tell how far they came. */
+static int run_record_end(Run *run) {
+        uint64_t now = clock_monotonic();
+        RunnerState *s = run->state;
+        int r;
+
+        if (!run->announced)
+                return backlog_finish(&s->backlog, run->m, now - run->started_usec);
+        if (backlog_is_empty(&s->ended))
+                s->ended_usec = now;
+        s->ended.batch = s->backlog.batch;
+        s->ended.deployment = s->backlog.deployment;
+        r = backlog_finish(&s->ended, run->m, now - run->started_usec);
+        return r < 0 || (!run->dirty && now - s->ended_usec < ENDED_USEC) ? r : record_ended(s);
 }
 
 static const StatementRecord *run_known(const Run *run, unsigned number) {
@@ -253,7 +282,7 @@ static int run_finish(Run *run, unsigned last, Error *e) {
                 return error_set(e, ERROR_REFUSED, -EPERM,
                                 "%s has lost statements that had run here: %u of them are left", run->m->path,
                                 last);
-        r = backlog_finish(&run->state->backlog, run->m, clock_monotonic() - run->started_usec);
+        r = run_record_end(run);
         if (r >= 0 && run->dirty)
                 r = run_flush(run, FLUSH_CLOSE, e);
         if (r >= 0 && run->tables_locked) {
@@ -300,9 +329,11 @@ static int run_all(Run *run, Error *e) {
 
 int runner_flush(const RunnerOptions *o, Error *e) {
         Run run = {.o = o, .sql = o->guard->sql, .database = o->guard->database, .state = o->state};
+        int r;
 
-        if (!o->state->open && backlog_is_empty(&o->state->backlog))
-                return 0;
+        r = record_ended(o->state);
+        if (r < 0 || (!o->state->open && backlog_is_empty(&o->state->backlog)))
+                return r;
         return run_flush(&run, FLUSH_CLOSE, e);
 }
 
@@ -326,10 +357,11 @@ int runner_run(const RunnerOptions *o, const Migration *m, bool known, bool *ret
         };
         int r;
 
+        run.announced = run_is_announced(o->state, m);
         r = run_count(&run, e);
         if (r >= 0 && known)
                 r = records_read_statements(run.sql, run.database, m->version, &run.known, &run.n_known, e);
-        if (r >= 0 && run.n_known == 0)
+        if (r >= 0 && run.n_known == 0 && !run.announced)
                 r = backlog_begin(&o->state->backlog, m);
         if (r < 0)
                 return r;

@@ -28,7 +28,7 @@
  *  2. "done" of a statement that commits by itself may be written late, together with the next record, never after
  *     the next statement has taken effect for good; but for tables that were announced, as long as nothing but data is
  *     changed, and for the last statement of a migration, whose own record tells: these are written when all is
- *     over.
+ *     over. That a migration ended may be written late where it was announced, with the next record that is not of data.
  *  3. A statement that the server refused left nothing behind, and has no record; so it may be edited. What has a record
  *     may not.
  */
@@ -50,6 +50,8 @@ typedef struct RunnerState {
         bool singly;         /* each is committed by itself: together they were rolled back once */
         bool oracle;         /* the file has set that sql_mode */
         char **announced;    /* statements: see announcement_key() */
+        Backlog ended;       /* rows of migrations that were announced and have ended */
+        uint64_t ended_usec; /* ... the first of them then (clock_monotonic()) */
         char **safe;         /* names of tables that know transactions */
 
         /* How a table looked a moment ago. */

@@ -193,6 +193,40 @@ def test_a_statement_and_its_record_are_one_question(migrator):
     assert trips() <= without + 48
 
 
+def logged(server, run):
+    """The statements that reached the server during @run."""
+    server.feed("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
+    try:
+        run()
+    finally:
+        server.feed("SET GLOBAL general_log = 0")
+    return [row[0] for row in server.query("SELECT argument FROM mysql.general_log WHERE command_type = 'Query'")]
+
+
+def test_that_a_migration_runs_is_written_once(migrator):
+    for n in range(1, 11):
+        migrator.write(f"{n}_table.sql", f"CREATE TABLE t{n} (a INT); INSERT INTO t{n} VALUES (1);")
+    sent = "".join(logged(migrator.server, lambda: migrator.run("apply")))
+    assert sent.count("'running', NULL, 1") == 10
+    assert set(map(tuple, migrator.server.query("SELECT state FROM releasemgr_migration"))) == {("applied",)}
+
+
+def test_migrations_whose_end_was_not_written_are_not_run_again(migrator):
+    for n in range(1, 6):
+        migrator.write(f"{n}_table.sql", f"CREATE TABLE t{n} (a INT); INSERT INTO t{n} VALUES ({n});"
+                                         + ("UPDATE t1 SET a = a + 1 WHERE SLEEP(20) = 0;" if n == 4 else ""))
+    runner = migrator.spawn("apply")
+    question = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'UPDATE t1%'"
+    wait_for(migrator.server, question.replace("SELECT id", "SELECT COUNT(*)"), "1")
+    runner.kill()
+    runner.communicate()
+    migrator.server.feed(f"KILL {migrator.server.value(question)}")
+    migrator.server.feed("UPDATE releasemgr_migration SET state = 'running', finished_at = NULL")  # as at worst
+    migrator.write("4_table.sql", "CREATE TABLE t4 (a INT); INSERT INTO t4 VALUES (4); UPDATE t1 SET a = a + 1;")
+    assert "5 applied" in migrator.run("apply").stdout
+    assert migrator.server.query("SELECT * FROM t1 JOIN t2 JOIN t3 JOIN t4 JOIN t5") == [["2", "2", "3", "4", "5"]]
+
+
 def test_what_is_done_together_and_rolled_back_is_done_again(migrator):
     """The server ends a deadlock by rolling back all of a transaction: of the one that has changed less, ours."""
     import pymysql
@@ -602,13 +636,7 @@ OTHERS = {"MySQL 8": b"8.0.36", "MariaDB 11.8": b"11.8.3-MariaDB"}
 
 def altered(server, run):
     """The ALTER and INDEX statements that reached the server during @run."""
-    server.feed("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
-    try:
-        run()
-    finally:
-        server.feed("SET GLOBAL general_log = 0")
-    return [row[0] for row in server.query("SELECT argument FROM mysql.general_log WHERE command_type = 'Query' AND "
-                                           "(argument LIKE 'ALTER TABLE%' OR argument LIKE '% INDEX %')")]
+    return [text for text in logged(server, run) if text.startswith("ALTER TABLE") or " INDEX " in text]
 
 
 @pytest.mark.parametrize("version", OTHERS.values(), ids=OTHERS)
