@@ -164,9 +164,8 @@ int draft_set_threshold(json_t *draft, const char *role, unsigned threshold, Err
         size_t n = json_array_size(json_object_get(entry, "keyids"));
 
         if (threshold < 1 || threshold > n)
-                return error_set(e, ERROR_USAGE, -EINVAL,
-                                "role %s has %zu keys, so that %u signatures cannot be asked for", role, n,
-                                threshold);
+                return error_set(e, ERROR_USAGE, -EINVAL, "role %s has too few keys for %u signatures: %zu",
+                                role, threshold, n);
         return json_object_set_new(entry, "threshold", json_integer(threshold)) < 0 ? -ENOMEM : 0;
 }
 

@@ -82,8 +82,6 @@ static int prepare(const RepositoryOptions *o, Repository **ret, Error *e) {
         k = lock(r, e);
         if (k >= 0)
                 k = open_keys(r, e);
-        if (k >= 0)
-                k = sweep(r, e);
         if (k < 0)
                 return k;
         *ret = TAKE(r);
@@ -101,8 +99,7 @@ int repository_open(const RepositoryOptions *o, Repository **ret, Error *e) {
                 (void) error_set(e, ERROR_USAGE, -ENOENT, "%s is not a repository", r->path);
                 return error_hint(e, -ENOENT, "releasemgr repo init --repo=DIR makes one");
         }
-        k = repository_load(r, e);
-        if (k < 0)
+        if ((k = sweep(r, e)) < 0 || (k = repository_load(r, e)) < 0)
                 return k;
         if (!repository_targets(r)->metadata) {
                 (void) error_set(e, ERROR_USAGE, -ENOENT, "the repository %s was not finished", r->path);
@@ -115,10 +112,10 @@ int repository_open(const RepositoryOptions *o, Repository **ret, Error *e) {
 Repository *repository_free(Repository *r) {
         if (!r)
                 return NULL;
+        if (r->n_roots > 0) /* it is a repository, and locked: what was not finished must not fill the disk */
+                (void) fs_remove_tree(r->fd, REPOSITORY_STAGING);
         repository_unload(r);
         keyring_free(r->keys);
-        if (r->fd >= 0) /* locked: what was not finished must not fill the disk */
-                (void) fs_remove_tree(r->fd, REPOSITORY_STAGING);
         fd_close(r->fd);
         free(r->path);
         free(r);

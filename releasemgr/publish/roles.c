@@ -44,8 +44,9 @@ static int read_public(const char *path, json_t **ret, Error *e) {
         char id[DIGEST_TEXT_MAX];
         int k;
 
-        if ((k = json_read_file(AT_FDCWD, path, PUBLIC_KEY_MAX, &object, e)) < 0)
-                return k;
+        k = json_read_file(AT_FDCWD, path, PUBLIC_KEY_MAX, &object, NULL);
+        if (k < 0 && k != -EINVAL)
+                return error_errno(e, k, "cannot read %s", path);
         if (!json_is_object(object) || (k = key_id_of(object, id)) < 0 ||
                         (k = public_key_from_json(id, object, &key, NULL)) < 0 ||
                         !public_key_is_usable(key)) {

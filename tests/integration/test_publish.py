@@ -117,6 +117,12 @@ def test_verbs_without_a_repository(empty):
                   ["promote", "1.0.0", "--channel=beta"], ["yank", "1.0.0", "--reason=x"], ["delegate", "shop"]):
         assert str(empty.path) in empty.repo(*words, code=USAGE)
     assert not empty.path.exists()
+    for foreign in (".staging/bundle", "metadata/.#lock"):  # of something else
+        (empty.path / foreign).parent.mkdir(parents=True)
+        (empty.path / foreign).touch()
+    for verb in ("refresh", "check", "sign"):
+        assert "not a repository" in empty.repo(verb, code=USAGE)
+    assert sorted(empty.files()) == [".staging/bundle", "metadata/.#lock"]
 
 
 # --- releases ---
@@ -246,6 +252,9 @@ def test_two_people_sign(publisher):
     """Two signatures for a release, then two for the root; each person has a key directory of their own."""
     host, other = publisher.new_host(), publisher.directory / "other"
     publisher.publish("1.0.0")
+    (publisher.directory / "no.pub").write_text("no key")
+    assert "no.pub is not a public key" in publisher.repo("rotate", "root", f"--add={publisher.directory}/no.pub", code=USAGE)
+    assert "too few keys for 2" in publisher.repo("rotate", "root", "--threshold=2", code=USAGE)
     for role in ("targets", "root"):
         publisher.repo("key", role, keys=other)
         said = publisher.repo("rotate", role, "--add", other / f"{role}.pub", "--threshold=2")
