@@ -134,10 +134,25 @@ static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, E
         return r;
 }
 
+/* What is taken back may hold the address of a socket that was closed meanwhile. It goes first then. */
+static int stop_target(Deploy *d, Error *e) {
+        char unit[UNIT_NAME_MAX];
+        int r;
+
+        error_clear(e);
+        r = deploy_unit(d->o, d->target, unit, e);
+        return r < 0 ? r : instance_drain(d->o->bus, unit, d->o->drain_usec, e);
+}
+
 static int open_sockets(Deploy *d, const char *unit, UnitState *ret, Error *e) {
         _cleanup_error_ Error error = ERROR_INIT;
         int r = sockets_open(d->o->bus, unit, start_deadline(d), ret, &error);
 
+        if (r == -EADDRNOTAVAIL && d->back_usec > 0 && d->target) {
+                r = stop_target(d, &error);
+                if (r >= 0)
+                        r = sockets_open(d->o->bus, unit, start_deadline(d), ret, &error);
+        }
         return judge_sockets(d, r, &error, false, e);
 }
 

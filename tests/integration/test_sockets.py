@@ -106,6 +106,16 @@ def test_closed_while_the_new_one_starts(echo):
     assert_well(echo, "2.0.0")
 
 
+def test_closed_within_the_soak(echo):
+    """What turns bad holds the address, so it has to go before the old one comes."""
+    echo.configure("[Health]\nSoak=60s\nIntervalMax=500ms\n", "60-soak.conf")
+    echo.publish("3.0.0", "turns-bad")
+    drop_in(echo, "echo@1.0.0.service", "[Service]\nExecStopPost=systemctl stop --no-block echo.socket\n")
+    done = echo.releasemgr("activate", "--foreground", "3.0.0", check=False)
+    assert done.returncode == 3 and "1.0.0 serves again" in done.stdout, done.stdout + done.stderr
+    assert_well(echo, "1.0.0")
+
+
 def test_there_is_none(echo):
     drop_in(echo, "echo@.service", "[Service]\nSockets=echo-none.socket\n")
     done = echo.releasemgr("activate", "2.0.0", check=False)
