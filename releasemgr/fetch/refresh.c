@@ -8,12 +8,25 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "fetch/refresh.h"
+#include "fetch/source-internal.h"
 
 #define METADATA_MODE 0644 /* it is public, and `status` may be asked by anybody */
 #define TIMESTAMP_MAX MIB
 
 #define LOCK_WAIT_USEC (300 * USEC_PER_SEC) /* what a server that answers slowly may take */
 #define LOCK_POLL_USEC (20 * USEC_PER_MSEC)
+
+/* The timestamp, asked for while the next root is: mostly there is none, and the two answers take the time of one. Nothing
+ * looks at it before. */
+typedef struct Ahead {
+        Source *source;
+        char *path;
+        char *etag; /* may be NULL */
+        uint64_t max;
+        Fiber *fiber; /* NULL: not asked, or not to be used */
+        SourceFile file;
+        Error error;
+} Ahead;
 
 typedef struct Refresh {
         Updater *updater;
@@ -24,7 +37,10 @@ typedef struct Refresh {
         bool searches;    /* the refresh was done before */
         bool conditional; /* the timestamp is only asked for where it is another than we have */
         char *etag;       /* that the server gave with the timestamp just fetched */
+        Ahead ahead;
 } Refresh;
+
+#define TIMESTAMP "timestamp.json"
 
 /* "ADDRESS ETAG" of the timestamp that is stored in the trust directory: written behind it, so that it never stands for
  * one that is not. */
@@ -37,7 +53,7 @@ static char *recall_etag(const Refresh *f) {
         const char *etag;
         size_t size;
 
-        if (!fs_exists(f->trust_fd, "timestamp.json") ||
+        if (!fs_exists(f->trust_fd, TIMESTAMP) ||
                         fs_read_file(f->trust_fd, ETAG_FILE, ETAG_MAX, &data, &size) < 0)
                 return NULL;
         etag = startswith(data, source_name(f->source));
@@ -99,18 +115,81 @@ static int load(const Refresh *f, const UpdaterStep *step, Error *e) {
         return updater_feed(f->updater, data, size, e);
 }
 
-/* S3 says 403 of what is not there to who may not list, so both mean that it is missing. */
-static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
-        _cleanup_free_ char *path = text_format("%s%s", f->directory, step->url);
-        _cleanup_(source_file_clear) SourceFile file = SOURCE_FILE_INIT;
-        bool conditional = f->conditional && streq(step->url, "timestamp.json");
-        _cleanup_free_ char *etag = conditional ? recall_etag(f) : NULL;
-        _cleanup_error_ Error why = ERROR_INIT;
+static int ask_ahead(void *userdata) {
+        Ahead *a = userdata;
+
+        return source_get(a->source, a->path, a->max, a->etag, &a->file, &a->error);
+}
+
+static void ahead_clear(Ahead *a) {
+        a->fiber = fiber_stop(a->fiber);
+        free(a->path);
+        free(a->etag);
+        source_file_clear(&a->file);
+        error_clear(&a->error);
+        *a = (Ahead){0};
+}
+
+/* On S3 the first answer may have to teach us region and clock. */
+static int ahead_begin(Refresh *f) {
+        Ahead *a = &f->ahead;
+
+        if (!f->conditional || source_s3(f->source))
+                return 0;
+        *a = (Ahead){.source = f->source,
+                        .path = text_format("%s" TIMESTAMP, f->directory),
+                        .etag = recall_etag(f),
+                        .max = TIMESTAMP_MAX};
+        return a->path ? fiber_new(fiber_event(), "timestamp", ask_ahead, a, &a->fiber) : -ENOMEM;
+}
+
+static int get_timestamp(Refresh *f, const char *path, uint64_t max, SourceFile *ret, Error *e) {
+        _cleanup_free_ char *etag = NULL;
         int r;
+
+        if (f->ahead.fiber) {
+                r = fiber_join(f->ahead.fiber);
+                if (!fiber_is_done(f->ahead.fiber))
+                        return r;
+                if (r >= 0 && f->ahead.file.data.size > max)
+                        return -EFBIG;
+                error_move(e, &f->ahead.error);
+                *ret = TAKE(f->ahead.file);
+                return r;
+        }
+        etag = f->conditional ? recall_etag(f) : NULL;
+        return source_get(f->source, path, max, etag, ret, e);
+}
+
+/* A new root may say who signs the timestamp from now on. */
+static int get_root(Refresh *f, const char *path, uint64_t max, SourceFile *ret, Error *e) {
+        int r = f->ahead.path ? 0 : ahead_begin(f);
+
+        if (r >= 0)
+                r = source_get(f->source, path, max, NULL, ret, e);
+        if (r >= 0)
+                f->ahead.fiber = fiber_stop(f->ahead.fiber);
+        return r;
+}
+
+static int get(Refresh *f, const UpdaterStep *step, SourceFile *ret, Error *e) {
+        _cleanup_free_ char *path = text_format("%s%s", f->directory, step->url);
 
         if (!path)
                 return -ENOMEM;
-        r = source_get(f->source, path, step->max, etag, &file, &why);
+        if (streq(step->file, "root.json"))
+                return get_root(f, path, step->max, ret, e);
+        if (streq(step->file, TIMESTAMP))
+                return get_timestamp(f, path, step->max, ret, e);
+        return source_get(f->source, path, step->max, NULL, ret, e);
+}
+
+/* S3 says 403 of what is not there to who may not list, so both mean that it is missing. */
+static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
+        _cleanup_(source_file_clear) SourceFile file = SOURCE_FILE_INIT;
+        _cleanup_error_ Error why = ERROR_INIT;
+        int r = get(f, step, &file, &why);
+
         if (r == -ENOENT || r == -EACCES)
                 return updater_feed_missing(f->updater, e);
         if (r == -EFBIG)
@@ -121,8 +200,8 @@ static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
                 return r;
         }
         if (file.unmodified)
-                return load(f, &(UpdaterStep){.file = "timestamp.json", .max = step->max}, e);
-        if (conditional) {
+                return load(f, &(UpdaterStep){.file = TIMESTAMP, .max = step->max}, e);
+        if (f->conditional && streq(step->file, TIMESTAMP)) {
                 free(f->etag);
                 f->etag = TAKE(file.etag);
         }
@@ -133,7 +212,7 @@ static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
 static bool is_overtaken(const Refresh *f) {
         _cleanup_json_ json_t *j = NULL;
 
-        return json_read_file(f->trust_fd, "timestamp.json", TIMESTAMP_MAX, &j, NULL) >= 0 &&
+        return json_read_file(f->trust_fd, TIMESTAMP, TIMESTAMP_MAX, &j, NULL) >= 0 &&
                json_get_integer(json_object_get(j, "signed"), "version", 0) >
                                updater_version(f->updater, "timestamp");
 }
@@ -186,6 +265,7 @@ static int run(Refresh *f, Error *e) {
         if (r < 0)
                 return r;
         r = follow(f, e);
+        ahead_clear(&f->ahead);
         if (r >= 0 && f->etag && keep_etag(f) < 0)
                 (void) unlinkat(f->trust_fd, ETAG_FILE, 0); /* then it is asked for as if we had none */
         if (f->source)

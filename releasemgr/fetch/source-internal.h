@@ -1,6 +1,6 @@
 #pragma once
 
-/* The inside of a source, for source.c and upload.c alone. */
+/* The inside of a source, for source.c, refresh.c and upload.c alone. */
 
 #include "fetch/s3.h"
 #include "fetch/source.h"

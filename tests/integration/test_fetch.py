@@ -314,10 +314,39 @@ def test_pull_with_nothing_new_asks_almost_nothing(shop):
     before, unit = len(shop.web.requests()), shop.host.unit("shop.service", "InvocationID", "MainPID")
     done = shop.releasemgr("pull")
     asked = [line.split('"')[1:3] for line in shop.web.requests()[before:]]
-    assert [(request.split()[1], answer.split()[0]) for request, answer in asked] == [
+    assert sorted((request.split()[1], answer.split()[0]) for request, answer in asked) == [
         ("/metadata/2.root.json", "404"), ("/metadata/timestamp.json", "304")], (asked, done.stdout)
     assert shop.host.unit("shop.service", "InvocationID", "MainPID") == unit
     assert len(shop.history()) == 1
+
+
+# Says nothing of a root before it was asked for the timestamp, for a while; and writes down whether it was.
+TOGETHER = """
+import http.server, sys, threading
+asked = threading.Event()
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.endswith("timestamp.json"):
+            asked.set()
+        if self.path.endswith("root.json"):
+            with open("/run/together", "a") as log:
+                print(self.path, asked.wait(20), file=log)
+        super().do_GET()
+http.server.ThreadingHTTPServer(("127.0.0.1", 8090), Handler).serve_forever()
+"""
+
+
+def test_root_and_timestamp_are_asked_for_at_a_time(shop):
+    """And a root that is new puts off the timestamp that came along: it may be signed by another key."""
+    shop.host.service("together", "/usr/bin/python3", "-u", "-c", TOGETHER, properties=[f"WorkingDirectory={REPOSITORY}"])
+    shop.host.until(lambda: shop.host.run("curl", "-so", "/dev/null", "http://127.0.0.1:8090/", check=False).returncode == 0,
+                    what="the server")
+    shop.configure("[Repository]\nUrl=http://127.0.0.1:8090/\n")
+    shop.releasemgr("pull")
+    assert shop.host.read("/run/together") == "/metadata/2.root.json True\n"
+    shop.releasemgr("repo", "rotate", "online", "--repo", REPOSITORY, "--keys", "/srv/keys")
+    shop.releasemgr("pull")
+    assert "/metadata/3.root.json" in shop.host.read("/run/together")
 
 
 def test_the_http_library_is_loaded_by_who_asks_over_http(shop):
