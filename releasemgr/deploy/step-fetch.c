@@ -176,11 +176,11 @@ static int fetch_start(Deploy *d, Error *e) {
         if (r >= 0)
                 r = take_routes(d, &routes, &route, &report, e);
         r = inquiry_settle(d->inquiry, r, e);
+        if (r >= 0) /* all of it is unpacked: before the sync, or that would write it to the disk as well */
+                r = download_partial_clean(store_releases_dirfd(d->o->store), NULL, e);
         if (r >= 0)
                 r = staging_seal(d->o->store, d->id, d->bundle->info, &d->bundle->file.digest, d->o->shared,
                                 e);
-        if (r >= 0)
-                r = download_partial_clean(store_releases_dirfd(d->o->store), NULL, e);
         if (r < 0)
                 return r;
         sum_up(d, route, &report);
