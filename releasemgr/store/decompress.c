@@ -34,25 +34,33 @@ Decompressor *decompressor_free(Decompressor *d) {
         return NULL;
 }
 
+static int find_room(Decompressor *d, const Sink *sink, ZSTD_outBuffer *ret) {
+        *ret = (ZSTD_outBuffer){.dst = d->output, .size = sizeof(d->output)};
+        return sink->room ? sink->room(sink->userdata, &ret->dst, &ret->size) : 0;
+}
+
 int decompressor_push(Decompressor *d, const void *data, size_t size, const Sink *sink, Error *e) {
         ZSTD_inBuffer in = {.src = data, .size = size};
         bool full = false;
 
         while (in.pos < in.size || full) {
-                ZSTD_outBuffer out = {.dst = d->output, .size = sizeof(d->output)};
+                ZSTD_outBuffer out;
                 size_t left;
                 int r;
 
                 if (d->complete)
                         return error_set(e, ERROR_UNTRUSTED, -EBADMSG,
                                         "There is something behind the end of the compressed stream");
+                r = find_room(d, sink, &out);
+                if (r < 0)
+                        return r;
                 left = ZSTD_decompressStream(d->context, &out, &in);
                 if (ZSTD_isError(left))
                         return error_set(e, ERROR_UNTRUSTED, -EBADMSG,
                                         "The compressed stream cannot be read: %s", ZSTD_getErrorName(left));
                 d->complete = left == 0;
                 full = !d->complete && out.pos == out.size; /* it may hold back more than fitted */
-                r = out.pos > 0 ? sink_write(sink, d->output, out.pos, e) : 0;
+                r = out.pos > 0 ? sink_write(sink, out.dst, out.pos, e) : 0;
                 if (r < 0)
                         return r;
         }

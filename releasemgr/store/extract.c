@@ -115,18 +115,37 @@ static int extract_result(Extract *x, Error *e) {
         return r;
 }
 
-/* The next bytes of the tar stream: counted, and on to who reads them. */
-static int on_tar(void *userdata, const void *data, size_t size, Error *e) {
-        Extract *x = userdata;
-        int r = 0;
-
+static int count_tar(Extract *x, size_t size, Error *e) {
         if (size > x->expected->tar_length - x->tar_length)
                 return error_set(e, ERROR_UNTRUSTED, -EBADMSG,
                                 "The tar stream is longer than the %llu bytes that were signed",
                                 (unsigned long long) x->expected->tar_length);
         x->tar_length += size;
+        return 0;
+}
+
+/* The next bytes of the tar stream: counted, and on to who reads them. */
+static int on_tar(void *userdata, const void *data, size_t size, Error *e) {
+        Extract *x = userdata;
+        int r = count_tar(x, size, e);
+
         for (size_t done = 0; done < size && r >= 0; done += TAR_PIECE)
                 r = queue_put(x->tar, (const char *) data + done, MIN_OF(TAR_PIECE, size - done));
+        return r;
+}
+
+/* The same, made where they are read. */
+static int tar_room(void *userdata, void **ret, size_t *ret_size) {
+        *ret_size = TAR_PIECE;
+        return queue_room(((Extract *) userdata)->tar, ret);
+}
+
+static int on_tar_in_place(void *userdata, const void *data _unused_, size_t size, Error *e) {
+        Extract *x = userdata;
+        int r = count_tar(x, size, e);
+
+        if (r >= 0)
+                queue_add(x->tar, size);
         return r;
 }
 
@@ -157,13 +176,14 @@ static int read_old_tar(void *userdata, uint64_t offset, void *data, size_t size
 }
 
 static int decode(Extract *x, Error *e) {
-        Sink sink = {.write = x->patcher ? on_patch : on_tar, .userdata = x};
+        const Sink patch = {.write = on_patch, .userdata = x},
+                   tar = {.write = on_tar_in_place, .userdata = x, .room = tar_room};
         const void *data;
         size_t size;
         int r;
 
         while ((r = queue_get(x->input, 0, &data, &size)) > 0) {
-                r = decompressor_push(x->decompressor, data, size, &sink, e);
+                r = decompressor_push(x->decompressor, data, size, x->patcher ? &patch : &tar, e);
                 if (r < 0)
                         return r;
         }

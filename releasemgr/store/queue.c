@@ -71,8 +71,7 @@ static bool is_full(const Queue *q) {
         return queue_fill(q) == q->capacity;
 }
 
-static int put(Queue *q, const void *data, size_t size, bool block) {
-        size_t place;
+static int await_room(Queue *q, bool block) {
         int r;
 
         (void) pthread_mutex_lock(&q->mutex);
@@ -80,15 +79,36 @@ static int put(Queue *q, const void *data, size_t size, bool block) {
                 (void) pthread_cond_wait(&q->room, &q->mutex);
         r = q->aborted ? -ECANCELED : is_full(q) ? -EAGAIN : 0;
         (void) pthread_mutex_unlock(&q->mutex);
-        if (r < 0)
-                return r;
-        place = q->put % q->capacity; /* free, and nobody else writes */
-        memcpy(q->pieces + place * q->piece_size, data, size);
-        q->sizes[place] = size;
+        return r;
+}
+
+/* Where the next piece goes: free, once there is room, and nobody else writes. */
+static char *next_place(const Queue *q) {
+        return q->pieces + q->put % q->capacity * q->piece_size;
+}
+
+int queue_room(Queue *q, void **ret) {
+        int r = await_room(q, true);
+
+        *ret = r < 0 ? NULL : next_place(q);
+        return r;
+}
+
+void queue_add(Queue *q, size_t size) {
+        q->sizes[q->put % q->capacity] = size;
         (void) pthread_mutex_lock(&q->mutex);
         q->put++;
         (void) pthread_cond_broadcast(&q->more);
         (void) pthread_mutex_unlock(&q->mutex);
+}
+
+static int put(Queue *q, const void *data, size_t size, bool block) {
+        int r = await_room(q, block);
+
+        if (r < 0)
+                return r;
+        memcpy(next_place(q), data, size);
+        queue_add(q, size);
         return 0;
 }
 

@@ -3,7 +3,7 @@
 /*
  * Queue: bytes from one thread to others, a bounded number of them
  *
- * One writer, and one or two readers, who each get all that was put. Pieces are copied into a ring that is allocated once.
+ * One writer, and one or two readers, who each get all that was put. Pieces lie in a ring that is allocated once.
  * Either side can end it: the writer by queue_close(), after which the readers get what is left and then the end;
  * anybody by queue_abort(), after which all sides get -ECANCELED at once.
  */
@@ -21,6 +21,11 @@ int queue_new(size_t pieces, size_t piece_size, unsigned readers, void (*on_room
 Queue *queue_free(Queue *q);
 
 DEFINE_CLEANUP(Queue, queue_free);
+
+/* The place of the next piece, piece_size bytes, to be written in place; blocks while the queue is full: 0 or -ECANCELED.
+ * The same one until queue_add() puts it at the end, with its size. */
+int queue_room(Queue *q, void **ret);
+void queue_add(Queue *q, size_t size);
 
 /* Puts a copy of @size bytes, piece_size at most, at the end, blocking while the queue is full: 0 or -ECANCELED. */
 int queue_put(Queue *q, const void *data, size_t size);
