@@ -50,6 +50,15 @@ static bool download_is_at_work(const Download *d) {
         return true;
 }
 
+/* A lane that was alone leaves to the others what it cannot take yet. Its answer is given up at the new end. */
+static void download_share(Download *d) {
+        Lane *l = &d->lanes[0];
+        size_t end = MAX_OF(l->at + 1, d->head + WINDOW);
+
+        if (l->end == d->next && l->end > end)
+                l->end = d->next = end;
+}
+
 /* As many lanes as pay. One that is too many stops by itself when its run is done. */
 static int download_adapt(Download *d, size_t size, uint64_t usec, uint64_t reader_usec) {
         int r;
@@ -58,6 +67,8 @@ static int download_adapt(Download *d, size_t size, uint64_t usec, uint64_t read
                 return 0;
         if (download_is_at_work(d))
                 d->n_lanes = adapt_count(&d->adapt, size, usec, reader_usec);
+        if (d->n_lanes > 1)
+                download_share(d);
         for (size_t i = 0; i < d->n_lanes && d->next < d->n_blocks; i++) {
                 r = lane_start(d, &d->lanes[i]);
                 if (r < 0)
@@ -168,7 +179,6 @@ static int download_new(Source *s, const DownloadFile *file, const DownloadOptio
         d->adapt = ADAPT_INIT(source_max_ranges(s));
         d->n_blocks = file->length / file->block_size + (file->length % file->block_size > 0);
         d->n_lanes = 1;
-        d->run = RUN_FIRST;
         d->stolen_head = SIZE_MAX;
         d->report.ranges = 1;
         if (options->partial_name)

@@ -75,7 +75,7 @@ static size_t lane_run_length(const Lane *l) {
         const Download *d = l->download;
 
         if (lane_is_lone(l))
-                return d->run;
+                return d->n_blocks - d->next;
         return MIN_OF(MAX_OF(WINDOW / (2 * d->n_lanes), 1u), d->head + WINDOW - d->next);
 }
 
@@ -133,8 +133,6 @@ static void lane_take_run(Lane *l) {
         l->end = d->next = stop;
         for (size_t i = l->at; i < MIN_OF(l->end, d->head + WINDOW); i++)
                 *download_slot(d, i) = (Slot){.state = SLOT_CLAIMED, .data = download_slot(d, i)->data};
-        if (lane_is_lone(l))
-                d->run = MIN_OF(d->run * 2, (size_t) RUN_MAX);
 }
 
 /* Finds work. 1 where there is some, 0 where there is none left for this lane. */

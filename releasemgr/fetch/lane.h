@@ -12,7 +12,8 @@
  *  1. head <= next; blocks below head were handed on, those from next on are nobody's yet.
  *  2. A block in [head, next) is FULL, or in [at, end) of exactly one lane.
  *  3. With several lanes, a lane claims only blocks inside the window: what it asked for it can always take, and none of
- *     them waits for another. A lone lane may claim beyond and waits for slots, its sender held back.
+ *     them waits for another. A lone lane claims all that is left, so that no question stands between two blocks, and
+ *     waits for slots, its sender held back; it gives up what is beyond the window when others come.
  *  4. Only verified bytes make a slot FULL.
  */
 
@@ -23,8 +24,6 @@
 
 #define WINDOW    16 /* blocks: 4 MiB */
 #define LANES_MAX 8
-#define RUN_FIRST 8 /* blocks that a lone lane asks for at first, and at most */
-#define RUN_MAX   64
 
 typedef struct Download Download;
 
@@ -71,7 +70,6 @@ struct Download {
         Slot slots[WINDOW];
         Lane lanes[LANES_MAX];
         unsigned n_lanes; /* that shall work */
-        size_t run;       /* blocks that a lone lane claims */
 
         char *etag;     /* of the first answer */
         bool changed;   /* another answer had another */

@@ -63,7 +63,6 @@ def test_tls_http2_and_certificates(world):
     world.releasemgr("verify", "1.1.0")
     asked = [line.split('"')[1:3] for line in world.web.requests() if "shop-1.1.0.tar.zst HTTP" in line]
     assert {(request.split()[2], answer.split()[0]) for request, answer in asked} == {("HTTP/2.0", "206")}
-    assert len(asked) > 1  # in ranges
     bundle, = world.host.path(f"{REPOSITORY}/targets/shop/1.1.0").glob("*.tar.zst")
     sent = sum(int(answer.split()[1]) for _, answer in asked)
     assert os.path.getsize(bundle) <= sent <= os.path.getsize(bundle) * 1.1

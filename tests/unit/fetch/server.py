@@ -20,6 +20,7 @@ Options of /bytes/:  key=K     counts it under K                 norange=1   ign
                      status=N  answers with this status          times=N     ... the first N times only
                      after=S   with Retry-After: S               delay=MS    waits before each answer
                      drip=MS   a byte each so often              chunked=1   without a length
+                     pace=MS   rests after each piece of its answer
                      shift=1   sends another part than it was asked for
                      close=N   the first answer ends after N bytes, headers and all
 """
@@ -212,7 +213,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             for at in range(0, len(view), piece):
                 self.wfile.write(view[at:at + piece])
                 self.count(key, size=len(view[at:at + piece]))
-                time.sleep(int(options.get("drip", 0)) / 1000)
+                time.sleep(int(options.get("drip", options.get("pace", 0))) / 1000)
             self.wfile.flush()
             if stall is not None:
                 time.sleep(30)

@@ -294,15 +294,19 @@ static int resumes(void *userdata _unused_) {
         return 0;
 }
 
-/* A long way, on which one connection cannot be filled: more of them are. */
+/* A long way, on which one connection cannot be filled: more of them are. One that is alone is asked once. */
 static int spreads(void *userdata _unused_) {
+        _cleanup_(source_file_clear) SourceFile count = SOURCE_FILE_INIT;
+
         USE_SOURCE();
-        assert_int_equal(fetch(100 * BLOCK + 1, "delay=150", NULL), 0);
+        assert_int_equal(fetch(100 * BLOCK + 1, "pace=4", NULL), 0);
         assert_true(setting.report.ranges > 1);
         assert_in_range(setting.report.fetched, 100 * BLOCK + 1, 108 * BLOCK);
         USE_SOURCE(.max_ranges = 1);
-        assert_int_equal(fetch(40 * BLOCK, "delay=150", NULL), 0);
+        assert_int_equal(fetch(100 * BLOCK + 1, "key=alone", NULL), 0);
         assert_int_equal(setting.report.ranges, 1);
+        assert_int_equal(source_get(setting.source, "count?of=alone", 100, NULL, &count, NULL), 0);
+        assert_non_null(startswith(count.data.data, "1 "));
         return 0;
 }
 
@@ -311,7 +315,7 @@ static int overtakes(void *userdata _unused_) {
         USE_SOURCE(.stall_timeout_usec = 20 * USEC_PER_SEC);
         uint64_t start = clock_monotonic();
 
-        assert_int_equal(fetch(100 * BLOCK + 1, "key=over&delay=150&stall=70000&stalls=1&skip=8", NULL), 0);
+        assert_int_equal(fetch(100 * BLOCK + 1, "key=over&pace=4&stall=70000&stalls=1&skip=8", NULL), 0);
         assert_true(setting.report.ranges > 1);
         assert_true(clock_monotonic() - start < 20 * USEC_PER_SEC); /* or it would have waited for that one */
         return 0;
