@@ -263,7 +263,10 @@ static int resolve_one(Migrator *m, void *userdata, Error *e) {
 }
 
 int migrator_resolve(Migrator *m, const char *version, bool applied, Error *e) {
-        Resolving v = {.version = version, .applied = applied};
+        _cleanup_free_ char *normal = migration_normal_version(version);
+        Resolving v = {.version = normal, .applied = applied};
 
+        if (!normal)
+                return -ENOMEM;
         return migrator_end(m, migrator_persist(m, resolve_one, &v, e));
 }

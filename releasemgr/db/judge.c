@@ -292,6 +292,20 @@ static int judge_drop(Judge *u) {
         return r;
 }
 
+/* Whether the tables only change places: where they look alike nobody can tell afterwards. */
+static bool is_swap(const Judgement *j) {
+        for (size_t i = 1; i < j->n_objects; i += 2) {
+                const ObjectName *to = j->objects + i;
+                bool left = false;
+
+                for (size_t k = 0; k < j->n_objects && !left; k += 2)
+                        left = streq(j->objects[k].name, to->name);
+                if (!left)
+                        return false;
+        }
+        return j->n_objects > 0;
+}
+
 /* RENAME TABLE a TO b [, c TO d]; RENAME USER is opaque. */
 static int judge_rename(Judge *u) {
         int r;
@@ -308,9 +322,13 @@ static int judge_rename(Judge *u) {
                         next(u); /* WAIT n, NOWAIT */
                 if (r > 0)
                         r = read_name(u, OBJECT_TABLE);
-                if (r <= 0 || !token_is_symbol(&u->t, ','))
-                        return r;
-                next(u);
+                if (r > 0 && token_is_symbol(&u->t, ',')) {
+                        next(u);
+                        continue;
+                }
+                if (is_swap(u->j))
+                        u->j->class = CLASS_OPAQUE;
+                return r;
         }
 }
 
@@ -427,6 +445,7 @@ int statement_judge(const char *text, size_t size, SqlMode mode, Judgement *ret)
         Judge u = {.lexer = lexer_init(text, size, mode), .j = &j};
         int r;
 
+        lexer_skip_settings(&u.lexer);
         next(&u);
         r = judge_first(&u);
         if (r < 0) {

@@ -175,6 +175,24 @@ Token lexer_next_word(Lexer *l) {
         }
 }
 
+void lexer_skip_settings(Lexer *l) {
+        Lexer ahead = *l;
+        Token t = lexer_next_word(&ahead);
+        unsigned depth = 0;
+
+        if (!token_is(&t, "SET"))
+                return;
+        t = lexer_next_word(&ahead);
+        if (!token_is(&t, "STATEMENT"))
+                return;
+        while (t.kind != TOKEN_END && (depth > 0 || !token_is(&t, "FOR"))) {
+                t = lexer_next_word(&ahead);
+                depth += token_is_symbol(&t, '(');
+                depth -= token_is_symbol(&t, ')') && depth > 0;
+        }
+        *l = ahead;
+}
+
 bool token_is(const Token *t, const char *word) {
         return t->kind == TOKEN_WORD && t->size == strlen(word) && strncasecmp(t->text, word, t->size) == 0;
 }

@@ -69,6 +69,9 @@ Token lexer_next(Lexer *l);
 /* The next token that means something: no space, no comment, no borders of executed comments. */
 Token lexer_next_word(Lexer *l);
 
+/* Passes over "SET STATEMENT a = 1, b = 2 FOR", which is part of the statement behind it. */
+void lexer_skip_settings(Lexer *l);
+
 /* Whether a token is the keyword @word (upper case). A quoted name is never one. */
 bool token_is(const Token *t, const char *word);
 

@@ -38,14 +38,16 @@ static const char *find_end(Lexer *l, Token t) {
 
 char *statement_restrain(const char *text, size_t size, SqlMode mode, const char *algorithm) {
         static const char *const partitioning[] = {"PARTITION", "REMOVE", NULL};
-        Lexer l = lexer_init(text, size, mode), ahead = l;
-        Token first = lexer_next_word(&ahead), next = {0};
-        bool index = !token_is(&first, "ALTER"), instant = streq(algorithm, "INSTANT");
-        const char *at = token_is(&first, "DROP") ? NULL
-                         : index                  ? find_end(&ahead, first)
-                                                  : find_list(&l, &next),
-                   *behind = "";
+        Lexer l = lexer_init(text, size, mode), ahead;
+        Token first, next = {0};
+        bool index, instant = streq(algorithm, "INSTANT");
+        const char *at, *behind = "";
 
+        lexer_skip_settings(&l);
+        ahead = l;
+        first = lexer_next_word(&ahead);
+        index = !token_is(&first, "ALTER");
+        at = token_is(&first, "DROP") ? NULL : index ? find_end(&ahead, first) : find_list(&l, &next);
         if (!at)
                 return strndup(text, size);
         if (!index && next.kind != TOKEN_END && !token_is_any(&next, partitioning))

@@ -8,9 +8,10 @@
 
 #define SUMMARY_MAX 60
 
+/* Which database is the current one is not known here: where only one names its own, they count as two. */
 static bool is_same(const ObjectName *a, const ObjectName *b) {
         return a->kind == b->kind && strcasecmp(a->name, b->name) == 0 &&
-               (!a->database || !b->database || streq(a->database, b->database));
+               (a->database ? b->database && streq(a->database, b->database) : !b->database);
 }
 
 /* Whether the migration makes the object, before or after. */

@@ -150,6 +150,17 @@ def test_a_failure_says_where_and_may_be_mended(migrator):
     assert migrator.server.query("SELECT a FROM t ORDER BY a") == [["1"], ["2"]]
 
 
+def test_settings_for_one_statement_do_not_repeat_it(migrator):
+    text = ("CREATE TABLE t (a INT); SET STATEMENT sort_buffer_size = 100000 FOR INSERT INTO t VALUES (1);"
+            "SET STATEMENT sort_buffer_size = 100000 FOR ALTER TABLE t ADD COLUMN b INT DEFAULT 7;"
+            "SET STATEMENT sort_buffer_size = 100000 FOR CREATE TABLE u (a INT); SET @n = 3;")
+    migrator.write("1_a.sql", text + "INSERT INTO t VALUES (1);")
+    assert "statement 6: Column count" in migrator.refused(1, "apply")
+    migrator.write("1_a.sql", text + "INSERT INTO u SELECT COUNT(*) FROM t;")
+    migrator.run("apply")
+    assert migrator.server.query("SELECT t.a, t.b, u.a FROM t JOIN u") == [["1", "7", "1"]]
+
+
 def test_what_was_announced_and_did_not_come_about_may_be_changed(migrator):
     migrator.write("1_a.sql", "CREATE TABLE a (a INT); INSERT INTO a VALUES (1);")
     migrator.write("2_b.sql", "CREATE TABLE b (a INT); CREATE TABLE bad (a NOTHING); CREATE TABLE never (a INT);")
@@ -462,7 +473,7 @@ def test_what_cannot_be_told_is_asked(migrator):
     assert "releasemgr migrate resolve 1 --applied" in message
     assert "stopped in the middle" in migrator.run("status").stdout
     assert "expected either" in migrator.refused(2, "resolve", "1")
-    migrator.run("resolve", "1", "--applied")
+    migrator.run("resolve", "001", "--applied")
     migrator.run("apply")
     assert migrator.server.query("SELECT a FROM t ORDER BY a") == [["1"], ["3"]]
     assert "no statement of the migration 1 is in doubt" in migrator.refused(1, "resolve", "1", "--applied")

@@ -44,6 +44,8 @@ static void test_tables(void **state _unused_) {
         check("ALTER TABLE t TRUNCATE PARTITION p", "opaque", "da", "t");
         check("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "opaque", "da", "t");
         check("RENAME TABLE a TO b, c.d TO e", "schema", "dcr", "a b c.d e");
+        check("RENAME TABLE a TO old, b TO a", "schema", "dcr", "a old b a");
+        check("RENAME TABLE a TO x, b TO a, x TO b", "opaque", "dcr", "a x b a x b");
         check("DROP TABLE IF EXISTS a, b.c", "schema", "d", "a b.c");
         check("TRUNCATE TABLE t", "opaque", "d", "t");
         check("CREATE UNIQUE INDEX i USING BTREE ON t (a)", "schema", "a", "t");
@@ -75,6 +77,9 @@ static void test_others(void **state _unused_) {
         check("SET @@sql_mode = ''", "session", "", "");
         check("SET GLOBAL x = 1", "repeatable", "", "");
         check("USE d", "session", "", "");
+        check("SET STATEMENT a = (SELECT 1 FOR UPDATE), b = 2 FOR INSERT INTO t VALUES (1)", "data", "", "t");
+        check("SET STATEMENT a = 1 FOR ALTER TABLE t DROP b", "schema", "da", "t");
+        check("SET STATEMENT a = 1 FOR CALL p()", "opaque", "", "");
         check("BEGIN", "transaction", "", "");
         check("/*!40101 SET NAMES utf8 */", "session", "", "");
         check("LOCK TABLES t WRITE", "session", "", "");

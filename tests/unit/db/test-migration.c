@@ -123,10 +123,11 @@ static void test_review(void **state) {
                         "SET sql_mode = CONCAT(@@sql_mode, ''); SELECT 'unsure\\'; DROP EVENT e;");
         assert_int_equal(migration_list_read(s->fd, ".", &l, NULL), 0);
         assert_int_equal(migration_list_review(l, &lines, &e), 0);
-        assert_int_equal(strv_length(lines), 3);
+        assert_int_equal(strv_length(lines), 4);
         assert_string_equal(lines[0], "1_a.sql:2: DROP TABLE u");
         assert_string_equal(lines[1], "3_b.sql:1: DROP VIEW v, w");
         assert_string_equal(lines[2], "3_b.sql:2: DROP FUNCTION p");
+        assert_string_equal(lines[3], "3_b.sql:3: DROP TRIGGER d.g");
 
         l = migration_list_free(l);
         put(s, "4_c.sql", "SELECT 'never ends");

@@ -26,6 +26,8 @@ static void test_alter(void **state _unused_) {
         check("ALTER TABLE t PARTITION BY HASH (a)", "INPLACE",
                         "ALTER TABLE t ALGORITHM=INPLACE, LOCK=NONE PARTITION BY HASH (a)");
         check("ALTER TABLE t", "INSTANT", "ALTER TABLE t ALGORITHM=INSTANT");
+        check("SET STATEMENT a = 1 FOR ALTER TABLE t ADD a INT", "INSTANT",
+                        "SET STATEMENT a = 1 FOR ALTER TABLE t ALGORITHM=INSTANT, ADD a INT");
 }
 
 /* Behind a comment to the end of the line it would be part of that: then nothing would restrain the statement. */
