@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/app.h"
 #include "deploy/history.h"
+#include "host/instance.h"
 
 #define APP_INIT ((App){.deploy = {.state_fd = -1, .run_fd = -1, .trust_fd = -1}})
 
@@ -121,6 +122,31 @@ static int open_probes(App *app, bool tolerant, Error *e) {
         return 0;
 }
 
+/* What of the configuration could not be read may have said that releases hand over to each other: then their instances run,
+ * and the plain unit is none that runs a release. */
+static int guess_strategy(App *app, Error *e) {
+        _cleanup_free_ char *plain = text_format("%s.service", app->config->app);
+        _cleanup_free_ char *template = text_format("%s@.service", app->config->app);
+        _cleanup_strv_ char **running = NULL;
+        int r;
+
+        if (!plain || !template)
+                return -ENOMEM;
+        if (!app->config->incomplete || app->deploy.strategy != STRATEGY_RESTART ||
+                        !streq(app->deploy.unit, plain))
+                return 0;
+        r = instances_running(app->deploy.bus, template, &running, e);
+        if (r < 0 || !running)
+                return r;
+        r = strv_add(&app->probe_texts, template);
+        if (r < 0)
+                return r;
+        app->deploy.unit = app->probe_texts[strv_length(app->probe_texts) - 1];
+        app->deploy.strategy = STRATEGY_HANDOVER;
+        progress_warn(app->progress, "%s runs: this is taken for Strategy=handover", running[0]);
+        return 0;
+}
+
 static int open_service(Session *s, App *app, bool tolerant, Error *e) {
         const Config *c = app->config;
         int r;
@@ -145,7 +171,8 @@ static int open_service(Session *s, App *app, bool tolerant, Error *e) {
         r = open_probes(app, tolerant, e);
         if (r < 0)
                 return r;
-        return bus_new(s->event, &app->deploy.bus, e);
+        r = bus_new(s->event, &app->deploy.bus, e);
+        return r < 0 ? r : guess_strategy(app, e);
 }
 
 static int open_source(App *app, Error *e) {

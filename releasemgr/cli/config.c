@@ -263,10 +263,16 @@ typedef struct Reading {
         void *userdata;
 } Reading;
 
+/* Whether it is not the file that is wrong, but this process that is short of something. */
+static bool is_shortage(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
 /* What is wrong is an error, or, where that is tolerated, told and passed over. */
 static int judge(const Reading *x, int r, Error *e) {
-        if (r >= 0 || r == -ENOMEM || !x->tolerate)
+        if (r >= 0 || is_shortage(r) || !x->tolerate)
                 return r;
+        x->config->incomplete = true;
         x->tolerate(e, r, x->userdata);
         error_clear(e);
         return 0;

@@ -66,6 +66,7 @@ typedef struct Config {
         char *strategy; /* "restart", "reload" or "handover" */
         uint64_t start_timeout_usec;
         uint64_t drain_usec;
+        bool incomplete;     /* something was wrong, and passed over */
         char *prove_process; /* "auto", "exe", "cwd", or "off" and why */
 
         /* [Health], and each [Health NAME] */

@@ -299,6 +299,21 @@ def test_rollback_without_a_configuration_that_can_be_read(lived, configure):
     w.check(("1.0.0",))
 
 
+def test_rollback_in_a_handover_without_a_configuration(handing_over):
+    """That releases hand over to each other is seen by their instances: the plain unit is not taken for the service."""
+    w = handing_over
+    w.come_back(w.start_of("rollback"))
+    conf = w.path("/etc/releasemgr/app.conf")
+    kept = conf.read_bytes()
+    conf.write_bytes(bytes(64))
+    try:
+        says(w.releasemgr("rollback"), 0, "app.conf", "app@2.0.0.service runs", "1.0.0 is active and healthy")
+        w.settle()
+    finally:
+        conf.write_bytes(kept)
+    w.check(("1.0.0",))
+
+
 def test_rollback_to_what_was_changed(lived):
     """Found before anything moves, where it was asked for."""
     w = lived

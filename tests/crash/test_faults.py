@@ -148,6 +148,20 @@ def test_calls_fail_in_a_handover(handing_over, name, full, seed):
     strike_everywhere(handing_over, name, "run", None if full else OTHERS, seed)
 
 
+def test_no_descriptor_for_the_configuration(handing_over):
+    """It is not the configuration that is wrong: a rollback, which passes over what is, does not begin with half of it."""
+    w = handing_over
+    w.come_back(w.start_of("rollback"))
+    w.releasemgr("rollback", fault=faults.Fault(0, classes="fd", word="run"), check=True)
+    n = int(next(line for line in w.plan.log() if line.endswith("/app.conf")).split()[0])
+    w.come_back(w.start_of("rollback"))
+    done = w.releasemgr("rollback", fault=faults.Fault(n, faults.error(errno.EMFILE), "fd", word="run"))
+    w.settle()
+    assert w.plan.struck().endswith("/app.conf <- here")
+    assert done.returncode == truth.FAILED and "Too many open files" in done.stdout + done.stderr, done.stdout + done.stderr
+    w.check(("2.0.0",))
+
+
 def test_systemd_does_not_take_a_message(handing_over, full):
     """Once, at each: that systemd could not be asked says nothing about the release, which is not put into quarantine."""
     w, codes = handing_over, collections.Counter()
