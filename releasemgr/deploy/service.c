@@ -336,7 +336,8 @@ int service_prove(Deploy *d, const char *version, const UnitState *started, Heal
                 r = service_probes(d->o, version, &probes, e);
         if (r < 0)
                 return r;
-        probes.context.since_usec = started->inactive_exit_usec;
+        /* on the way back systemd may start what goes along with the unit a moment before the unit itself */
+        probes.context.since_usec = d->back_usec > 0 ? d->back_usec : started->inactive_exit_usec;
         spec.probes = probes.probes;
         spec.n_probes = probes.n;
         spec.unit = unit;

@@ -116,8 +116,6 @@ def test_another_unit_fails(shop):
     shop.host.write("/run/systemd/system/shop.service.d/worker.conf", "[Unit]\nWants=shop-worker.service\n")
     shop.host.run("systemctl", "daemon-reload")
     shop.host.run("systemctl", "restart", "shop-worker.service")
-    # where one of systemd's own starts takes the place of ours on the way back, and that before the release itself is
-    # started, it counts as one, and must last for 10 s
     shop.configure("[Health]\nDeadline=10s\nRevertDeadline=60s\n"
                    "[Health worker]\nUnit=shop-worker.service\nSuccesses=2\nInterval=1s\n")
     assert_taken_back(shop, "2.2.0", "worker: shop-worker.service ")
