@@ -15,7 +15,7 @@
 #define OUTPUT_CAPACITY ((size_t) 128 * KIB)
 
 struct Compressor {
-        ZSTD_CCtx *context;
+        ZSTD_CCtx *context; /* NULL before the first byte: it takes 100 MiB */
         BlockLister *lister;
         int dirfd;
         char *path;
@@ -24,9 +24,11 @@ struct Compressor {
         char output[OUTPUT_CAPACITY];
 };
 
-static int set_up(Compressor *c) {
+static int make_context(Compressor *c) {
+        if (c->context)
+                return 0;
         c->context = ZSTD_createCCtx();
-        if (!c->context || block_lister_new(&c->lister) < 0)
+        if (!c->context)
                 return -ENOMEM;
         if (ZSTD_isError(ZSTD_CCtx_setParameter(c->context, ZSTD_c_compressionLevel, LEVEL)) ||
                         ZSTD_isError(ZSTD_CCtx_setParameter(c->context, ZSTD_c_windowLog, WINDOW_LOG)) ||
@@ -42,7 +44,7 @@ int compressor_new(int dirfd, const char *path, Compressor **ret, Error *e) {
         if (!c)
                 return -ENOMEM;
         *c = (Compressor){.dirfd = dirfd, .fd = -1, .path = strdup(path)};
-        r = c->path ? set_up(c) : -ENOMEM;
+        r = c->path ? block_lister_new(&c->lister) : -ENOMEM;
         if (r < 0)
                 return r;
         c->fd = fd_openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -64,8 +66,10 @@ static int write_output(Compressor *c, size_t size, Error *e) {
 int compressor_add(Compressor *c, const void *data, size_t size, bool last, Error *e) {
         ZSTD_inBuffer in = {.src = data, .size = size};
         size_t left = 1;
-        int r;
+        int r = make_context(c);
 
+        if (r < 0)
+                return r;
         while (last ? left != 0 : in.pos < in.size) {
                 ZSTD_outBuffer out = {.dst = c->output, .size = sizeof(c->output)};
 

@@ -76,6 +76,7 @@ typedef struct Maker {
         uint64_t skip;           /* copied bytes without a difference behind the last run */
         uint64_t old_offset;
         uint64_t left; /* bytes of the new stream that no step made yet */
+        bool begun;    /* the header is written */
         Error *error;
 } Maker;
 
@@ -89,10 +90,25 @@ static int add_number(Text *t, uint64_t v) {
         return text_add(t, bytes, n);
 }
 
-static int flush_segment(Maker *m) {
-        uint32_t sizes[PATCH_PARTS];
+/* Not before there is a segment: the compressor takes its memory with the first byte, and a patch of one segment, as most
+ * are, is compressed when that of the search is free again. */
+static int add_header(Maker *m) {
+        uint64_t lengths[] = {htole64(m->old->length), htole64(m->new->length)};
         int r;
 
+        if (m->begun)
+                return 0;
+        m->begun = true;
+        r = compressor_add(m->compressor, PATCH_MAGIC, 8, false, m->error);
+        return r < 0 ? r : compressor_add(m->compressor, lengths, sizeof(lengths), false, m->error);
+}
+
+static int flush_segment(Maker *m) {
+        uint32_t sizes[PATCH_PARTS];
+        int r = add_header(m);
+
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < PATCH_PARTS; i++)
                 sizes[i] = htole32(m->parts[i].size);
         r = compressor_add(m->compressor, sizes, sizeof(sizes), false, m->error);
@@ -187,18 +203,16 @@ static int on_piece(const DiffPiece *piece, void *userdata) {
 }
 
 static int make(Maker *m) {
-        uint64_t lengths[] = {htole64(m->old->length), htole64(m->new->length)};
         int r;
 
         m->left = m->new->length;
-        if ((r = compressor_add(m->compressor, PATCH_MAGIC, 8, false, m->error)) < 0 ||
-                        (r = compressor_add(m->compressor, lengths, sizeof(lengths), false, m->error)) < 0)
-                return r;
         r = diff_run(m->old->data, m->old->length, m->new->data, m->new->length, on_piece, m);
         if (r == -EFBIG)
                 return error_set(m->error, ERROR_FAILED, r, "The old release is too large for a patch");
         if (r >= 0 && m->parts[PATCH_STEPS].size > 0)
                 r = flush_segment(m);
+        if (r >= 0)
+                r = add_header(m);
         return r < 0 ? r : compressor_add(m->compressor, NULL, 0, true, m->error);
 }
 
