@@ -138,12 +138,16 @@ static void hint_at_root(Error *e, int r) {
 }
 
 int main(int argc, char **argv) {
+        /* More than any help text: why the library could not make room in a full one, it does not say. */
+        static char output[64 * KIB];
         bool pipe_kills;
         Main m = {0};
         int r;
 
         pipe_kills = signal(SIGPIPE, SIG_IGN) == SIG_DFL;
         (void) umask(0022);
+        if (!isatty(STDOUT_FILENO))
+                (void) setvbuf(stdout, output, _IOFBF, sizeof(output));
         r = fill_standard_streams(&m.error);
         if (r >= 0)
                 r = run(&m, argc, argv);

@@ -59,10 +59,11 @@ bool screen_has_colour(const Screen *s) {
 }
 
 int screen_end(Screen *s) {
-        if (!s)
-                return fflush(stdout) != 0 ? -errno : 0;
-        flush(s);
-        return s->lost ?: ferror(stdout) ? -EIO : 0;
+        int lost = fflush(stdout) != 0 ? -errno : 0;
+
+        if (s && s->lost < 0)
+                lost = s->lost;
+        return lost ?: ferror(stdout) ? -EIO : 0;
 }
 
 void screen_json(Screen *s, const json_t *value) {
