@@ -19,7 +19,7 @@
 /* Pieces that wait at most before the threads, and their size. */
 #define INPUT_PIECES 2
 #define INPUT_PIECE  (256 * KIB)
-#define TAR_PIECES   4
+#define TAR_PIECES   8
 #define TAR_PIECE    (128 * KIB)
 
 /* The threads. The last two read the tar stream. */

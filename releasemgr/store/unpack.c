@@ -80,7 +80,7 @@ static int check_limits(Unpack *u, const Entry *entry, Error *e) {
 
 /* So much of a file is sent to the disk while the rest comes, so that less is left for the sync at the end. Small files
  * are left for it: there it takes many with one transfer. */
-#define WRITE_BEHIND MIB
+#define WRITE_BEHIND (256 * KIB)
 
 /* Writes the @size bytes that follow into @fd, and steps over the zeroes behind them. */
 static int write_content(Unpack *u, int fd, const char *path, uint64_t size, Error *e) {
