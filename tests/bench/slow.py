@@ -1,6 +1,7 @@
-"""A proxy that makes a server seem far away: what a client says reaches it so many milliseconds later.
+"""A proxy that makes a server seem far away: what a client says reaches it so many milliseconds later; or only what it
+says first, as if the rest of a connection's life were near.
 
-    slow.py LISTEN-PORT SERVER-PORT MILLISECONDS
+    slow.py LISTEN-PORT SERVER-PORT MILLISECONDS question|connection
 """
 
 import os
@@ -10,12 +11,15 @@ import threading
 import time
 
 listen, server, delay = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) / 1000
+each = sys.argv[4] == "question"
 
 
 def upward(client, upstream):
+    wait = delay
     try:
         while data := client.recv(65536):
-            time.sleep(delay)
+            time.sleep(wait)
+            wait = delay if each else 0
             upstream.sendall(data)
         upstream.shutdown(socket.SHUT_WR)
     except OSError:
