@@ -32,9 +32,19 @@ static const struct {
                 [OBJECT_DATABASE] = {"DATABASE", 1},
 };
 
-/* A definition without " AUTO_INCREMENT=123", which changes with the rows. */
+/* Where " AUTO_INCREMENT=123" begins, or NULL: among the options of the table, which follow its columns, and before any
+ * comment, which may hold the same words. */
+static const char *find_counter(const char *definition) {
+        const char *options = strstr(definition, "\n) "),
+                   *counter = options ? strstr(options, " AUTO_INCREMENT=") : NULL,
+                   *quote = options ? strchr(options, '\'') : NULL;
+
+        return quote && counter && quote < counter ? NULL : counter;
+}
+
+/* A definition without that counter, which changes with the rows. */
 static int hash_definition(Hasher *h, const char *text) {
-        const char *counter = strstr(text, " AUTO_INCREMENT="), *end = counter;
+        const char *counter = find_counter(text), *end = counter;
         int r;
 
         if (!counter)
