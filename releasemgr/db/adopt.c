@@ -184,6 +184,8 @@ static int adopt_all(Migrator *m, void *userdata, Error *e) {
         if (r >= 0)
                 r = check_versions(a, tool, versions, e);
         if (r >= 0)
+                r = guard_keep_books(&m->guard, e);
+        if (r >= 0)
                 r = sql_exec(m->guard.sql, e, "START TRANSACTION");
         a->n = 0;
         for (size_t i = 0; r >= 0 && i < a->list->n; i++)

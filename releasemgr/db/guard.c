@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/fiber.h"
@@ -9,6 +10,8 @@
 
 #define RETRY_USEC     (250 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (2 * USEC_PER_SEC)
+#define PAUSE_MIN_USEC (200 * USEC_PER_MSEC)
+#define PAUSE_MAX_USEC (1200 * USEC_PER_MSEC)
 #define LOCK_NAME_MAX  64 /* of GET_LOCK() */
 
 /* How long an ALTER may wait for the lock of a table, while all who come after it wait behind it. In seconds. */
@@ -60,16 +63,25 @@ static int refuse_read_only(Error *e) {
                         "It is a replica, or a primary that failed over: let [Database] name the primary.");
 }
 
+/* Migrations are written for a server that commits each statement, as it does by default. */
+static int guard_set_up(Guard *g, Error *e) {
+        return sql_exec(g->sql, e, "SET SESSION lock_wait_timeout = %d, autocommit = 1", TABLE_LOCK_SECONDS);
+}
+
 /* Looks what kind of server this is and sets the session up. */
 static int guard_probe(Guard *g, GuardNeed need, Error *e) {
         _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
         int r;
 
         g->mariadb = sql_is_mariadb(g->sql);
+        /* @@wsrep_on would be an error where the server was built without Galera */
         r = sql_select(g->sql, &rows, e,
                         "SELECT CONNECTION_ID(), @@read_only OR @@innodb_read_only, %s, @@SESSION.sql_mode, "
                         "@@default_storage_engine = 'InnoDB' AND COALESCE(%s, 'InnoDB') = 'InnoDB'",
-                        g->mariadb ? "@@wsrep_on" : "0", g->mariadb ? "@@enforce_storage_engine" : "NULL");
+                        g->mariadb ? "(SELECT COUNT(*) FROM information_schema.SESSION_VARIABLES WHERE "
+                                     "VARIABLE_NAME = 'wsrep_on' AND VARIABLE_VALUE = 'ON')"
+                                   : "0",
+                        g->mariadb ? "@@enforce_storage_engine" : "NULL");
         if (r < 0)
                 return r;
         g->mode = sql_mode_parse(sql_result_get(rows, 0, 3) ?: "", sql_result_size(rows, 0, 3));
@@ -82,7 +94,7 @@ static int guard_probe(Guard *g, GuardNeed need, Error *e) {
                 return refuse_galera(e);
         if (sql_result_u64(rows, 0, 1))
                 return refuse_read_only(e);
-        return sql_exec(g->sql, e, "SET SESSION lock_wait_timeout = %d", TABLE_LOCK_SECONDS);
+        return guard_set_up(g, e);
 }
 
 static int guard_try(const SqlOptions *options, GuardNeed need, Guard *ret, Error *e) {
@@ -174,10 +186,67 @@ int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata
         }
 }
 
+/* LOCK TABLES and FLUSH TABLES WITH READ LOCK need no transaction, and the server does not tell who holds them: most often it
+ * is a session that does nothing else. */
+static char *idle_sessions(const Guard *g) {
+        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+        _cleanup_text_ Text t = TEXT_INIT;
+        int r;
+
+        r = sql_select(g->sql, &rows, NULL,
+                        "SELECT id, user, host, time FROM information_schema.PROCESSLIST WHERE command = "
+                        "'Sleep' AND id <> CONNECTION_ID() ORDER BY time DESC, id LIMIT 3");
+        if (r < 0 || sql_result_rows(rows) == 0)
+                return strdup("blocked by a session that holds a lock on the table");
+        r = text_adds(&t,
+                        "blocked by a session that holds a lock on the table, perhaps one of those that are "
+                        "idle: ");
+        for (size_t i = 0; r >= 0 && i < sql_result_rows(rows); i++)
+                r = text_addf(&t, "%sconnection %s (%s from %s, for %s s)", i > 0 ? ", " : "",
+                                sql_result_get(rows, i, 0), sql_result_get(rows, i, 1),
+                                sql_result_get(rows, i, 2), sql_result_get(rows, i, 3));
+        return r < 0 ? NULL : text_take(&t);
+}
+
+char *guard_blockers(const Guard *g) {
+        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+        _cleanup_text_ Text t = TEXT_INIT;
+        int r;
+
+        r = sql_select(g->sql, &rows, NULL,
+                        "SELECT p.id, p.user, p.host, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), p.command "
+                        "FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p "
+                        "ON p.id = t.trx_mysql_thread_id WHERE p.id <> CONNECTION_ID() ORDER BY "
+                        "t.trx_started LIMIT 3");
+        if (r == -EREMOTEIO)
+                return strdup("blocked; the right PROCESS is needed to see by whom");
+        if (r < 0 || sql_result_rows(rows) == 0)
+                return idle_sessions(g);
+        r = text_adds(&t, "blocked, the oldest open transactions are: ");
+        for (size_t i = 0; r >= 0 && i < sql_result_rows(rows); i++)
+                r = text_addf(&t, "%sconnection %s (%s from %s, open for %s s, %s)", i > 0 ? ", " : "",
+                                sql_result_get(rows, i, 0), sql_result_get(rows, i, 1),
+                                sql_result_get(rows, i, 2), sql_result_get(rows, i, 3),
+                                sql_result_get(rows, i, 4));
+        return r < 0 ? NULL : text_take(&t);
+}
+
+uint64_t guard_pause(void) {
+        uint64_t jitter = 0;
+
+        if (getrandom(&jitter, sizeof(jitter), 0) < 0)
+                jitter = 0;
+        return PAUSE_MIN_USEC + jitter % (PAUSE_MAX_USEC - PAUSE_MIN_USEC);
+}
+
+int guard_keep_books(Guard *g, Error *e) {
+        return sql_exec(g->sql, e, "SET SESSION sql_safe_updates = 0");
+}
+
 int guard_renew(Guard *g, Error *e) {
         int r;
 
         g->locked = false;
         r = sql_reset(g->sql, e);
-        return r < 0 ? r : sql_exec(g->sql, e, "SET SESSION lock_wait_timeout = %d", TABLE_LOCK_SECONDS);
+        return r < 0 ? r : guard_set_up(g, e);
 }

@@ -39,8 +39,18 @@ int guard_open(const SqlOptions *options, GuardNeed need, uint64_t deadline, Gua
 /* Takes the lock: 0, or -EBUSY (ERROR_LOCKED) where @deadline passed while somebody else held it. */
 int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata, Error *e);
 
+/* Who may hold the lock that a statement did not get, for people. Owned by the caller; NULL: no memory. */
+char *guard_blockers(const Guard *g);
+
+/* How long to wait until the statement is tried again: not the same for all who do. */
+uint64_t guard_pause(void);
+
 /* Makes the session as new: variables, modes, temporary tables. The lock is lost by it. */
 int guard_renew(Guard *g, Error *e);
+
+/* From here on the session runs statements of ours only: the server takes those that name no key, whatever its
+ * sql_safe_updates says to people. */
+int guard_keep_books(Guard *g, Error *e);
 
 void guard_close(Guard *g);
 

@@ -119,6 +119,8 @@ static int read_parts(Sql *s, Parts *p, Error *e) {
                 r = sql_query(s, parts[i], strlen(parts[i]), 60 * USEC_PER_SEC, p->answers + i, e);
                 n += sql_result_rows(p->answers[i]);
         }
+        if (r == -EREMOTEIO && sql_is_blocked(s))
+                return -EAGAIN;
         if (r < 0)
                 return r;
         p->items = calloc(n + 1, sizeof(*p->items));

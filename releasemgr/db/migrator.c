@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "base/version.h"
 #include "db/migrator-internal.h"
 #include "db/runner.h"
@@ -52,6 +53,8 @@ static void on_progress(const MigratorProgress *p, void *userdata) {
 
         if (p->done)
                 m->losses = 0;
+        if (!p->waiting)
+                m->at = *p;
         if (m->progress)
                 m->progress(p, m->userdata);
 }
@@ -87,20 +90,54 @@ int migrator_end(Migrator *m, int r) {
         return r;
 }
 
+/* Waits for a lock that somebody else holds. The session goes first: whoever has the lock may want one of ours. The time is
+ * counted from when the same statement first missed one: those before it, in its transaction, may be done again and again. */
+static int wait_for_locks(Migrator *m, Error *e) {
+        _cleanup_free_ char *blockers = guard_blockers(&m->guard);
+        uint64_t now = clock_monotonic(), pause = guard_pause();
+        MigratorProgress p = m->at;
+        int r;
+
+        guard_close(&m->guard);
+        if (!blockers)
+                return -ENOMEM;
+        if (m->blocked_usec == 0 || p.migration != m->blocked_at.migration ||
+                        p.statement != m->blocked_at.statement)
+                m->blocked_usec = now;
+        m->blocked_at = p;
+        if (now + pause >= m->blocked_usec + m->deadline_usec) {
+                r = error_set(e, ERROR_FAILED, -EBUSY, "%s: could not get its locks in time: %s",
+                                error_message(e, -EAGAIN), blockers);
+                return error_hint(e, r, "End what blocks, or try again later.");
+        }
+        p.done = false;
+        p.took_usec = 0;
+        p.waiting = blockers;
+        if (m->progress)
+                m->progress(&p, m->userdata);
+        return fiber_sleep(pause);
+}
+
 int migrator_persist(
                 Migrator *m, int (*work)(Migrator *m, void *userdata, Error *e), void *userdata, Error *e) {
         int r;
 
         m->losses = 0;
         m->lost = false;
+        m->at = (MigratorProgress){0};
+        m->blocked_usec = 0;
         for (;;) {
                 r = work(m, userdata, e);
-                if ((r != -ECONNRESET && r != -EAGAIN) || !m->guard.sql || m->losses++ == LOSSES_MAX)
-                        return r;
-                if (r == -ECONNRESET) {
-                        m->lost = true;
-                        on_waiting(error_message(e, r), m);
+                if (r == -EAGAIN && m->guard.sql) {
+                        r = wait_for_locks(m, e);
+                        if (r < 0)
+                                return r;
+                        continue;
                 }
+                if (r != -ECONNRESET || !m->guard.sql || m->losses++ == LOSSES_MAX)
+                        return r;
+                m->lost = true;
+                on_waiting(error_message(e, r), m);
                 guard_close(&m->guard);
         }
 }
@@ -224,6 +261,8 @@ static int finish_batch(Migrator *m, Applying *a, const Records *records, Error 
         int r;
 
         r = runner_flush(&options, e);
+        if (r >= 0)
+                r = guard_keep_books(&m->guard, e);
         if (r >= 0)
                 r = runner_tidy(&options, e);
         if (r >= 0)

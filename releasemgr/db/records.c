@@ -163,6 +163,8 @@ static int run_own_schema(Sql *s, const OwnSchema *own, Error *e) {
                                 (sql_errno(s) == ER_TABLE_EXISTS_ERROR || sql_errno(s) == ER_DUP_FIELDNAME ||
                                                 sql_errno(s) == ER_DUP_KEYNAME))
                         r = 0;
+                if (r == -EREMOTEIO && sql_is_blocked(s))
+                        r = -EAGAIN;
                 if (r < 0)
                         return error_prefix(e, r, "cannot make releasemgr's own tables: ");
         }

@@ -297,7 +297,8 @@ void runner_settle(const RunnerOptions *o) {
         bool announced = s->announced != NULL;
 
         s->announced = strv_free(s->announced);
-        if (runner_flush(o, NULL) < 0 || runner_tidy(o, NULL) < 0 || !announced)
+        if (runner_flush(o, NULL) < 0 || guard_keep_books(o->guard, NULL) < 0 || runner_tidy(o, NULL) < 0 ||
+                        !announced)
                 return;
         (void) sql_exec(o->guard->sql, NULL,
                         "DELETE FROM %s.releasemgr_statement WHERE state = 'started' AND class = 'schema' "

@@ -32,7 +32,7 @@ static int run_is_rolled_back(Run *run, Error *e) {
 
 /* The server did not do it. Returns 0 where it is to be sent again. */
 static int run_refused(Run *run, Work *w, uint64_t deadline, Error *e) {
-        bool blocked = run_is_blocked(run);
+        bool blocked = sql_is_blocked(run->sql);
         int r;
 
         r = run_is_rolled_back(run, NULL);

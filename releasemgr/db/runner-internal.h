@@ -117,8 +117,9 @@ bool run_takes_blocks(const Run *run);
 /* Sends any other statement, as it is. */
 int run_send(Run *run, const Work *w, Error *e);
 
-/* Whether the server's refusal is about a lock that somebody else holds. */
-bool run_is_blocked(const Run *run);
+/* The same where the file itself decides when is committed. -EAGAIN where somebody else holds a lock: the server may have
+ * rolled all of the transaction back. */
+int run_send_inside(Run *run, const Work *w, Error *e);
 
 /* Says who may hold it, and sleeps a while. -EBUSY with the Error set where @deadline has passed. */
 int run_wait_for_lock(Run *run, const Work *w, uint64_t deadline, Error *e);

@@ -113,7 +113,7 @@ int run_insist(Run *run, Work *w, Error *e) {
                 r = send_schema(run, w, gentle[step], e);
                 if (r != -EREMOTEIO && r != -EBUSY)
                         break;
-                if (r == -EBUSY || run_is_blocked(run)) {
+                if (r == -EBUSY || sql_is_blocked(run->sql)) {
                         r = run_wait_for_lock(run, w, deadline, e);
                         if (r < 0)
                                 break;

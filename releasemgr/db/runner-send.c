@@ -1,8 +1,5 @@
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
-
-#include <mysqld_error.h>
 
 #include "base/clock.h"
 #include "base/fiber.h"
@@ -12,9 +9,6 @@
 /* What our own checks signal. */
 #define LOCK_LOST   51111
 #define TABLE_THERE 51112
-
-#define PAUSE_MIN_USEC (200 * USEC_PER_MSEC)
-#define PAUSE_MAX_USEC (1200 * USEC_PER_MSEC)
 
 static int lock_was_lost(Error *e) {
         return error_set(e, ERROR_FAILED, -ECONNRESET, "the lock of the database was lost");
@@ -98,6 +92,8 @@ static int flush_singly(Run *run, Flush how, const char *records, Error *e) {
 static int end_flush(Run *run, Flush how, int r, Error *e) {
         RunnerState *s = run->state;
 
+        if (r == -EREMOTEIO && sql_is_blocked(run->sql))
+                r = -EAGAIN; /* all of the session goes, and with it what it has changed */
         s->open = r >= 0 && how == FLUSH_OPEN;
         s->transacted = false;
         s->n_data = 0;
@@ -201,10 +197,10 @@ int run_flush_and_send(
                 return -EEXIST;
         if (sql_errno(run->sql) == LOCK_LOST)
                 return end_flush(run, FLUSH_OPEN, lock_was_lost(e), e);
-        blocked = run_is_blocked(run);
+        blocked = sql_is_blocked(run->sql);
         came = came_to(run);
         if (came <= CAME_NOWHERE) {
-                r = end_flush(run, FLUSH_OPEN, came < 0 ? came : -EREMOTEIO, e);
+                r = end_flush(run, FLUSH_OPEN, came < 0 ? came : blocked ? -EAGAIN : -EREMOTEIO, e);
                 return r == -EREMOTEIO ? -EIO : r;
         }
         (void) end_flush(run, FLUSH_OPEN, 0, NULL);
@@ -224,44 +220,19 @@ int run_send(Run *run, const Work *w, Error *e) {
         return sql_query(run->sql, w->statement->text, w->statement->size, USEC_INFINITY, NULL, e);
 }
 
-bool run_is_blocked(const Run *run) {
-        return sql_errno(run->sql) == ER_LOCK_WAIT_TIMEOUT || sql_errno(run->sql) == ER_LOCK_DEADLOCK;
-}
+int run_send_inside(Run *run, const Work *w, Error *e) {
+        int r = run_send(run, w, e);
 
-/* The oldest transactions that are open: one of them has the lock. */
-static char *name_blockers(Run *run) {
-        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
-        _cleanup_text_ Text t = TEXT_INIT;
-        int r;
-
-        r = sql_select(run->sql, &rows, NULL,
-                        "SELECT p.id, p.user, p.host, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), p.command "
-                        "FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p "
-                        "ON p.id = t.trx_mysql_thread_id WHERE p.id <> CONNECTION_ID() ORDER BY "
-                        "t.trx_started LIMIT 3");
-        if (r == -EREMOTEIO)
-                return strdup("blocked; the right PROCESS is needed to see by whom");
-        if (r < 0 || sql_result_rows(rows) == 0)
-                return strdup("blocked by a session that holds a lock on the table");
-        r = text_adds(&t, "blocked, the oldest open transactions are: ");
-        for (size_t i = 0; r >= 0 && i < sql_result_rows(rows); i++)
-                r = text_addf(&t, "%sconnection %s (%s from %s, open for %s s, %s)", i > 0 ? ", " : "",
-                                sql_result_get(rows, i, 0), sql_result_get(rows, i, 1),
-                                sql_result_get(rows, i, 2), sql_result_get(rows, i, 3),
-                                sql_result_get(rows, i, 4));
-        return r < 0 ? NULL : text_take(&t);
+        return r == -EREMOTEIO && sql_is_blocked(run->sql) ? -EAGAIN : r;
 }
 
 int run_wait_for_lock(Run *run, const Work *w, uint64_t deadline, Error *e) {
-        _cleanup_free_ char *blockers = name_blockers(run);
-        uint64_t pause = PAUSE_MIN_USEC, jitter = 0;
+        _cleanup_free_ char *blockers = guard_blockers(run->o->guard);
+        uint64_t pause = guard_pause();
         int r;
 
         if (!blockers)
                 return -ENOMEM;
-        if (getrandom(&jitter, sizeof(jitter), 0) < 0)
-                jitter = 0;
-        pause += jitter % (PAUSE_MAX_USEC - PAUSE_MIN_USEC);
         if (clock_monotonic() + pause >= deadline) {
                 r = error_set(e, ERROR_FAILED, -EBUSY,
                                 "%s:%u: statement %u could not get its locks in time: %s", run->m->path,

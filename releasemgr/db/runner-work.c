@@ -103,7 +103,7 @@ int run_session(Run *run, Work *w, bool replay, Error *e) {
         if (w->j.locks_tables)
                 r = run_lock_tables(run, w, e);
         else
-                r = run_is_inside(run) ? run_send(run, w, e) : run_insist(run, w, e);
+                r = run_is_inside(run) ? run_send_inside(run, w, e) : run_insist(run, w, e);
         if (r < 0)
                 return run_failed(run, w, r, e);
         if (w->j.unlocks_tables)
@@ -129,19 +129,12 @@ static int run_flush_inside(Run *run, Error *e) {
 
 /* A statement of data in the file's own transaction. */
 static int run_data_inside(Run *run, Work *w, Error *e) {
-        uint64_t deadline = clock_monotonic() + run->o->patience_usec;
         int r;
 
         r = run_flush_inside(run, e);
         if (r < 0)
                 return r;
-        r = run_send(run, w, e);
-        if (r == -EREMOTEIO && run_is_blocked(run)) {
-                /* the server may have rolled all of it back: begin again at what is recorded */
-                (void) sql_exec(run->sql, NULL, "ROLLBACK");
-                r = run_wait_for_lock(run, w, deadline, e);
-                return r < 0 ? r : -EAGAIN;
-        }
+        r = run_send_inside(run, w, e);
         if (r < 0)
                 return run_failed(run, w, r, e);
         r = run_keep_variables(run, w, sql_insert_id(run->sql), e);
@@ -154,7 +147,7 @@ static int run_transaction(Run *run, Work *w, Error *e) {
         int r = 0;
 
         if (w->j.rolls_back) { /* what it takes back is recorded again afterwards */
-                r = run_send(run, w, e);
+                r = run_send_inside(run, w, e);
                 if (r < 0)
                         return run_failed(run, w, r, e);
                 r = backlog_append(&run->state->backlog, &run->inside);
@@ -168,7 +161,7 @@ static int run_transaction(Run *run, Work *w, Error *e) {
         if (!backlog_is_empty(&run->state->backlog))
                 r = inside ? run_flush_inside(run, e) : run_flush(run, FLUSH_CLOSE, e);
         if (r >= 0)
-                r = run_send(run, w, e);
+                r = run_send_inside(run, w, e);
         if (r < 0)
                 return run_failed(run, w, r, e);
         return w->j.begins ? run_record(run, w, true) : 0;
@@ -201,7 +194,7 @@ static int run_in_doubt(Run *run, Work *w, Error *e) {
                                 "releasemgr migrate "
                                 "resolve %s --applied (or --not-applied).",
                                 run->m->version);
-        if (r != -ECONNRESET && r != -ETIMEDOUT && r != -ECANCELED && !w->j.runs_others)
+        if (r != -ECONNRESET && r != -ETIMEDOUT && r != -ECANCELED && r != -EAGAIN && !w->j.runs_others)
                 /* where that is not written it will be settled by looking */
                 (void) backlog_gone(&run->state->backlog, run->database, run->m->version, w->record.number);
         return run_failed(run, w, r, e);
@@ -227,7 +220,7 @@ int run_work(Run *run, Work *w, Error *e) {
         case CLASS_TRANSACTION:
                 return run_transaction(run, w, e);
         case CLASS_REPEATABLE:
-                r = run_is_inside(run) ? run_send(run, w, e) : run_insist(run, w, e);
+                r = run_is_inside(run) ? run_send_inside(run, w, e) : run_insist(run, w, e);
                 return r < 0 ? run_failed(run, w, r, e) : run_record(run, w, true);
         default:
                 return run_in_doubt(run, w, e);

@@ -74,7 +74,8 @@ typedef struct RunnerOptions {
 } RunnerOptions;
 
 /* Runs what is left of @m. @known: it has records already. @ret_dirty: the session is not as new. Suspends. -ECONNRESET and
- * -EAGAIN (the server rolled back more than the last statement): to be begun again at what is recorded, in a new session. */
+ * -EAGAIN (the server rolled back more than the last statement, or a look or record of ours waits for a lock): to be begun
+ * again at what is recorded, in a new session. */
 int runner_run(const RunnerOptions *options, const Migration *m, bool known, bool *ret_dirty, Error *e);
 
 /* Writes the records that are late, and commits what waits for them. Suspends. */

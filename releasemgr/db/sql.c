@@ -322,13 +322,14 @@ int sql_reset(Sql *s, Error *e) {
 
 _printf_(4, 0) static int sql_vselect(Sql *s, SqlResult **ret, Error *e, const char *format, va_list ap) {
         _cleanup_free_ char *statement = NULL;
-        int n = vasprintf(&statement, format, ap);
+        int r, n = vasprintf(&statement, format, ap);
 
         if (n < 0) {
                 statement = NULL;
                 return -ENOMEM;
         }
-        return sql_query(s, statement, n, OWN_TIMEOUT_USEC, ret, e);
+        r = sql_query(s, statement, n, OWN_TIMEOUT_USEC, ret, e);
+        return r == -EREMOTEIO && sql_is_blocked(s) ? -EAGAIN : r;
 }
 
 int sql_exec(Sql *s, Error *e, const char *format, ...) {
@@ -357,6 +358,10 @@ unsigned sql_errno(const Sql *s) {
 
 const char *sql_state(const Sql *s) {
         return mysql_sqlstate(s->mysql);
+}
+
+bool sql_is_blocked(const Sql *s) {
+        return sql_errno(s) == ER_LOCK_WAIT_TIMEOUT || sql_errno(s) == ER_LOCK_DEADLOCK;
 }
 
 uint64_t sql_affected_rows(const Sql *s) {

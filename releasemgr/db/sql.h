@@ -66,7 +66,7 @@ DEFINE_CLEANUP(Sql, sql_close);
  * most (USEC_INFINITY: for ever). */
 int sql_query(Sql *s, const char *statement, size_t size, uint64_t timeout_usec, SqlResult **ret, Error *e);
 
-/* As above for a statement of ours, made as printf does, which has a minute. */
+/* As above for a statement of ours, made as printf does, which has a minute. -EAGAIN where sql_is_blocked(). */
 int sql_exec(Sql *s, Error *e, const char *format, ...) _printf_(3, 4);
 int sql_select(Sql *s, SqlResult **ret, Error *e, const char *format, ...) _printf_(4, 5);
 
@@ -76,6 +76,9 @@ int sql_reset(Sql *s, Error *e);
 /* What the server said to the last statement: 0 and "00000" where it was content. */
 unsigned sql_errno(const Sql *s);
 const char *sql_state(const Sql *s);
+
+/* Whether the server refused the last statement because of a lock that somebody else holds. */
+bool sql_is_blocked(const Sql *s);
 
 uint64_t sql_affected_rows(const Sql *s);
 uint64_t sql_insert_id(const Sql *s); /* 0 where the statement made none */

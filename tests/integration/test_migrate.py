@@ -486,6 +486,20 @@ def wait_for(server, question, answer, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("column,table", [(" AUTO_INCREMENT=1", "x"), ("x", " AUTO_INCREMENT=1"), ("\\n) AUTO_INCREMENT=1", "it''s")])
+def test_what_looks_like_a_counter_in_a_comment_is_none(migrator, column, table):
+    text = (f"CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT COMMENT '{column}') COMMENT '{table}';"
+            "INSERT INTO t VALUES (5); ALTER TABLE t ADD COLUMN b INT;")
+    migrator.write("1_a.sql", text + "SELECT nothing;")
+    assert "statement 4" in migrator.refused(1, "apply")
+    # as if the run had ended before the ALTER began, and rows were added since
+    migrator.server.feed("ALTER TABLE t DROP COLUMN b; INSERT INTO t VALUES (20);"
+                         "UPDATE releasemgr_statement SET state = 'started' WHERE number = 3")
+    migrator.write("1_a.sql", text)
+    migrator.run("apply")
+    assert migrator.server.query("SELECT id, b FROM t ORDER BY id") == [["5", "NULL"], ["20", "NULL"]]
+
+
 def test_an_alter_whose_runner_died_is_waited_for(migrator):
     """The server goes on with the ALTER of a dead session; the lock of that session is the fence."""
     migrator.write("1_a.sql", BIG + "INSERT INTO big SELECT seq, seq, REPEAT('x', 50) FROM seq_1_to_300000;"
@@ -600,6 +614,94 @@ def test_who_blocks_is_named_at_the_deadline(migrator):
     assert f"connection {blocker.thread_id()} (root from localhost" in message
     blocker.close()
     assert "1 applied" in migrator.run("apply").stdout
+
+
+@pytest.mark.parametrize("lock", ["LOCK TABLES big WRITE", "FLUSH TABLES WITH READ LOCK"])
+@pytest.mark.parametrize("text", [
+    "ALTER TABLE big ADD COLUMN c INT;",
+    "CREATE TABLE c (a INT); INSERT INTO c VALUES (1); UPDATE big SET a = 7;",
+    "BEGIN; INSERT INTO big (id) VALUES (0); UPDATE big SET a = 7; COMMIT;",
+    "SET autocommit = 0; UPDATE big SET a = 7; COMMIT; SET autocommit = 1;",
+])
+def test_locks_without_a_transaction_are_waited_for(migrator, lock, text):
+    """Our own looks and records need locks, too."""
+    import pymysql
+
+    first_release(migrator, BIG, ROWS)
+    migrator.write("2_more.sql", text)
+    with contextlib.closing(pymysql.connect(unix_socket=str(migrator.server.socket), user="root",
+                                            database="shop")) as blocker, blocker.cursor() as cursor:
+        cursor.execute(lock)
+        runner = migrator.spawn("apply")
+        for _ in range(7 if "BEGIN" in text else 2):  # more often than a lost connection is made again
+            line = runner.stdout.readline()
+            assert "waiting: blocked" in line and f"connection {blocker.thread_id()} (root from" in line, runner.communicate()
+        cursor.execute("UNLOCK TABLES")
+        out, err = runner.communicate(timeout=300)
+    assert runner.returncode == 0, out + err
+    assert "1 applied, " in out
+    assert set(map(tuple, migrator.server.query("SELECT state FROM releasemgr_statement"))) == {("done",)}
+    if "UPDATE" in text:
+        assert migrator.server.query("SELECT DISTINCT a FROM big") == [["7"]]
+
+
+@pytest.mark.parametrize("text", ["ALTER TABLE big ADD COLUMN c INT;", "BEGIN; INSERT INTO other VALUES (1); UPDATE big SET a = 7; COMMIT;"])
+def test_locks_without_a_transaction_to_the_deadline(migrator, text):
+    import pymysql
+
+    first_release(migrator, BIG + "CREATE TABLE other (a INT);", ROWS)
+    migrator.write("2_more.sql", text)
+    migrator.configure(Deadline="3s")
+    with contextlib.closing(pymysql.connect(unix_socket=str(migrator.server.socket), user="root",
+                                            database="shop")) as blocker, blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLES big WRITE")
+        message = migrator.refused(1, "apply")
+    assert "could not get its locks in time" in message and "2_more.sql:1: statement" in message
+    assert f"connection {blocker.thread_id()} (root from localhost" in message
+    assert migrator.server.value("SELECT COUNT(*) FROM other") == "0"
+    migrator.configure()
+    assert "1 applied" in migrator.run("apply").stdout
+
+
+@contextlib.contextmanager
+def server_setting(server, name, value):
+    before = server.value(f"SELECT @@GLOBAL.{name}")
+    server.feed(f"SET GLOBAL {name} = {value}")
+    try:
+        yield
+    finally:
+        server.feed(f"SET GLOBAL {name} = {before}")
+
+
+def test_safe_updates_are_for_the_migrations_statements(migrator):
+    with server_setting(migrator.server, "sql_safe_updates", 1):
+        migrator.write("1_a.sql", "CREATE TABLE t (a INT PRIMARY KEY, b INT); INSERT INTO t VALUES (1, 0); SET @a = 1;")
+        migrator.write("2_b.sql", "CREATE TABLE u (a INT); ALTER TABLE t ADD COLUMN c INT; UPDATE t SET b = 1;"
+                                  "CREATE TABLE never (a INT);")
+        migrator.write("R__v.sql", "CREATE OR REPLACE VIEW v AS SELECT 1;")
+        assert "2_b.sql:1: statement 3: You are using safe update mode" in migrator.refused(1, "apply")
+        assert set(map(tuple, migrator.server.query("SELECT state FROM releasemgr_statement"))) == {("done",)}
+        migrator.write("2_b.sql", "CREATE TABLE u (a INT); ALTER TABLE t ADD COLUMN c INT; UPDATE t SET b = 1 WHERE a = 1;")
+        assert "2 applied, 1 already there" in migrator.run("apply").stdout
+        migrator.write("R__v.sql", "CREATE OR REPLACE VIEW v AS SELECT 2;")
+        assert "1 applied, 2 already there" in migrator.run("apply").stdout
+        migrator.server.feed("TRUNCATE releasemgr_migration; TRUNCATE releasemgr_statement;"
+                             "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, dirty BOOLEAN);"
+                             "INSERT INTO schema_migrations VALUES (2, 0)")
+        migrator.run("adopt")
+    assert migrator.server.query("SELECT a, b FROM t") == [["1", "1"]]
+
+
+def test_each_statement_is_committed_whatever_the_servers_default(migrator):
+    with server_setting(migrator.server, "autocommit", 0):
+        migrator.write("1_a.sql", "CREATE TABLE t (a INT); INSERT INTO t VALUES (1); SET @a = 2;")
+        migrator.write("2_b.sql", "INSERT INTO t VALUES (2);")  # in a session that was renewed
+        migrator.write("3_c.sql", "SET autocommit = 0; INSERT INTO t VALUES (7); ROLLBACK; INSERT INTO t VALUES (3); COMMIT;")
+        assert "3 applied" in migrator.run("apply").stdout
+        assert "nothing to do" in migrator.run("apply").stdout
+        migrator.write("4_d.sql", "SET autocommit = 0; INSERT INTO t VALUES (4);")
+        assert "leaves a transaction open" in migrator.refused(1, "apply")
+    assert migrator.server.query("SELECT a FROM t ORDER BY a") == [["1"], ["2"], ["3"]]
 
 
 def test_a_server_that_is_read_only_is_refused(migrator):
@@ -809,6 +911,13 @@ def test_tables_without_transactions_are_asked_about(migrator):
     migrator.write("1_a.sql", "CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1); UPDATE t SET a = 7;")
     migrator.run("apply")
     assert migrator.server.value("SELECT a FROM t") == "7"
+
+
+def test_a_server_without_galera_is_not_asked_for_its_variables(migrator):
+    """The servers at hand all know them: @@wsrep_on is an error where they do not."""
+    migrator.write("1_a.sql", "SELECT 1;")
+    asked = [s for s in logged(migrator.server, lambda: migrator.run("apply")) if "wsrep" in s]
+    assert asked and not any("@@wsrep" in s for s in asked)
 
 
 def test_a_node_of_a_cluster_is_refused(request, mariadb_template, tmp_path):
