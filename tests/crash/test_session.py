@@ -44,12 +44,18 @@ def patient(struck):
     yield struck
     struck.path(path).unlink()
     struck.path(PATIENCE).unlink(missing_ok=True)
+    struck.settle()  # what a failed test left under way would wait for the patience of the next one
+
+
+def stage(w):
+    """Of the deployment under way; None where there is none."""
+    return (json.loads(w.releasemgr("status", "--json").stdout).get("under_way") or {}).get("stage")
 
 
 def begin_ill(w, **options):
-    """Starts an activate that needs a while to find out that the release is ill; returns when it switched."""
+    """Starts an activate that needs a while to find out that the release is ill; returns when it is about that."""
     client = w.host.spawn("releasemgr", "activate", "3.0.0", **options)
-    w.host.until(lambda: w.current() == "3.0.0" or client.poll() is not None, what="the switch")
+    w.host.until(lambda: stage(w) == "prove" or client.poll() is not None, what="the look at the ill release")
     return client
 
 
