@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/fiber.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -13,6 +15,7 @@
 #define METADATA_MODE 0644 /* it is public, and `status` may be asked by anybody */
 #define TIMESTAMP_MAX MIB
 
+#define LOCK_FILE      ".lock"
 #define LOCK_WAIT_USEC (300 * USEC_PER_SEC) /* what a server that answers slowly may take */
 #define LOCK_POLL_USEC (20 * USEC_PER_MSEC)
 
@@ -60,31 +63,43 @@ static char *recall_etag(const Refresh *f) {
         return etag && etag[0] == ' ' ? strdup(etag + 1) : NULL;
 }
 
+static int open_lock(int trust_fd) {
+        return fd_openat(trust_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static int held_for_long(Error *e) {
+        int r = error_set(e, ERROR_FAILED, -EBUSY,
+                        "another process has been refreshing the trusted metadata for minutes");
+
+        return error_hint(e, r,
+                        "find out which one has " LOCK_FILE " open in the trust directory (lsof, fuser), and "
+                        "end it");
+}
+
 /* One process at a time brings a trust directory up to date: two that began with the same copies could each put back what
- * the other had found newer. The kernel takes the lock from who dies. */
-static int lock(int trust_fd, Error *e) {
+ * the other had found newer. The kernel takes the lock from who dies. It is on a file that only its owner can open, since
+ * whoever can open what is locked can hold it. @ret_fd is to be closed; -1 where the file system or our rights do not allow a
+ * lock: then all goes on without. */
+static int lock(int trust_fd, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = open_lock(trust_fd);
         uint64_t end = clock_monotonic() + LOCK_WAIT_USEC;
         int r = 0;
 
-        while (r >= 0 && flock(trust_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        while (fd >= 0 && r >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
+                        (errno == EWOULDBLOCK || errno == EINTR)) {
                 if (clock_monotonic() > end)
-                        return error_set(e, ERROR_LOCKED, -EBUSY,
-                                        "another process has been refreshing the trusted metadata for "
-                                        "minutes");
+                        return held_for_long(e);
                 r = fiber_sleep(LOCK_POLL_USEC);
         }
-        return r; /* a file system without locks is written to all the same */
-}
-
-static void unlock(int trust_fd) {
-        (void) flock(trust_fd, LOCK_UN);
+        *ret_fd = TAKE_FD(fd);
+        return r;
 }
 
 void refresh_sweep(int trust_fd) {
-        if (flock(trust_fd, LOCK_EX | LOCK_NB) < 0)
-                return;
-        (void) fs_remove_temporaries(trust_fd, NULL);
-        unlock(trust_fd);
+        _cleanup_close_ int fd = open_lock(trust_fd);
+
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+                (void) fs_remove_temporaries(trust_fd, NULL);
 }
 
 static int write_file(const Refresh *f, const char *name, const void *data, size_t size) {
@@ -143,6 +158,11 @@ static int ahead_begin(Refresh *f) {
         return a->path ? fiber_new(fiber_event(), "timestamp", ask_ahead, a, &a->fiber) : -ENOMEM;
 }
 
+/* Whether the stored one could be read and is signed: one that is damaged is fetched anew. */
+static bool has_timestamp(const Refresh *f) {
+        return updater_version(f->updater, "timestamp") > 0;
+}
+
 static int get_timestamp(Refresh *f, const char *path, uint64_t max, SourceFile *ret, Error *e) {
         _cleanup_free_ char *etag = NULL;
         int r;
@@ -153,11 +173,13 @@ static int get_timestamp(Refresh *f, const char *path, uint64_t max, SourceFile 
                         return r;
                 if (r >= 0 && f->ahead.file.data.size > max)
                         return -EFBIG;
-                error_move(e, &f->ahead.error);
-                *ret = TAKE(f->ahead.file);
-                return r;
+                if (r < 0 || !f->ahead.file.unmodified || has_timestamp(f)) {
+                        error_move(e, &f->ahead.error);
+                        *ret = TAKE(f->ahead.file);
+                        return r;
+                }
         }
-        etag = f->conditional ? recall_etag(f) : NULL;
+        etag = f->conditional && has_timestamp(f) ? recall_etag(f) : NULL;
         return source_get(f->source, path, max, etag, ret, e);
 }
 
@@ -218,8 +240,11 @@ static bool is_overtaken(const Refresh *f) {
 }
 
 static int store(const Refresh *f, const UpdaterStep *step, Error *e) {
-        int r = 0;
+        _cleanup_close_ int held = -1;
+        int r = f->searches ? lock(f->trust_fd, &held, e) : 0;
 
+        if (r < 0)
+                return r;
         if (!f->searches || !is_overtaken(f))
                 r = write_file(f, step->file, step->data, step->size);
         return r < 0 ? error_errno(e, r, "cannot write the trusted %s", step->file) : 0;
@@ -257,19 +282,19 @@ static int follow(Refresh *f, Error *e) {
         return r;
 }
 
+/* A search mostly needs nothing that is not here: it locks for what it stores alone. */
 static int run(Refresh *f, Error *e) {
+        _cleanup_close_ int held = -1;
         int r;
 
         f->searches = updater_version(f->updater, "targets") > 0;
-        r = f->source ? lock(f->trust_fd, e) : 0;
+        r = f->source && !f->searches ? lock(f->trust_fd, &held, e) : 0;
         if (r < 0)
                 return r;
         r = follow(f, e);
         ahead_clear(&f->ahead);
         if (r >= 0 && f->etag && keep_etag(f) < 0)
                 (void) unlinkat(f->trust_fd, ETAG_FILE, 0); /* then it is asked for as if we had none */
-        if (f->source)
-                unlock(f->trust_fd);
         if (r < 0 && e && e->class == ERROR_UNTRUSTED && !e->hint)
                 return error_hint(e, r,
                                 "nothing of it was kept; find out whether this is the right repository, and "

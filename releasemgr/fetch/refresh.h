@@ -9,7 +9,7 @@
  * into which what was verified is written, atomically and durably. The first trusted root is @root_file where
  * @trust_fd has none yet. @source is NULL for an updater that is offline. Called once for the refresh, and again after
  * each updater_find() and updater_list(). Waits meanwhile for other processes that do the same in @trust_fd: after
- * minutes -EBUSY with ERROR_LOCKED. Suspends. */
+ * minutes -EBUSY. Suspends. */
 int refresh_run(Updater *u, Source *source, int trust_fd, const char *root_file, Error *e);
 
 /* As above, with the metadata below @directory of @source ("" for the source itself, otherwise ended by '/'). */

@@ -86,7 +86,7 @@ static int socket_open(Bus *b, const char *socket, uint64_t deadline_usec, Error
                 return r;
         }
         r = unit_read(b, socket, &s, e);
-        if (r < 0)
+        if (r < 0 || unit_is_active(&s)) /* somebody else's job opened it */
                 return r;
         r = set_closed(&s, e);
         return error_hint(e, r,

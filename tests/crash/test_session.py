@@ -347,8 +347,8 @@ def test_trust_is_read_and_written_by_many(struck, full):
     trust = w.path("/var/lib/releasemgr/app/trust")
     for name in (".#team.json.0123456789abcdef", ".#root.json.0123456789abcdef"):
         (trust / name).write_text("{")
-    w.host.service("writer", "flock", "--shared", "/var/lib/releasemgr/app/trust", "sleep", "infinity")
-    w.host.until(lambda: w.host.run("flock", "-n", "/var/lib/releasemgr/app/trust", "true", check=False).returncode != 0,
+    w.host.service("writer", "flock", "--shared", "/var/lib/releasemgr/app/trust/.lock", "sleep", "infinity")
+    w.host.until(lambda: w.host.run("flock", "-n", "/var/lib/releasemgr/app/trust/.lock", "true", check=False).returncode != 0,
                  what="a writer")
     w.releasemgr("recover", check=True)
     assert len(w.left_over()) == 2

@@ -321,6 +321,28 @@ def test_pull_with_nothing_new_asks_almost_nothing(shop):
     assert len(shop.history()) == 1
 
 
+def test_a_damaged_timestamp_is_fetched_anew(shop):
+    """The server would say that it is the one that we have."""
+    time.sleep(2.5)
+    shop.releasemgr("pull")
+    stored = shop.host.path("/var/lib/releasemgr/shop/trust/timestamp.json")
+    kept = stored.read_bytes()
+    assert shop.host.path("/var/lib/releasemgr/shop/trust/timestamp.etag").exists()
+    stored.write_text("{")
+    shop.releasemgr("pull")
+    assert stored.read_bytes() == kept
+
+
+def test_nobody_else_can_hold_up_a_refresh(shop):
+    trust = "/var/lib/releasemgr/shop/trust"
+    shop.releasemgr("pull")
+    done = shop.host.run("flock", "--nonblock", f"{trust}/.lock", "true", user="nobody", check=False)
+    assert "Permission denied" in done.stderr
+    shop.host.service("holder", "flock", trust, "sleep", "infinity", user="nobody")
+    shop.host.until(lambda: shop.host.run("flock", "--nonblock", trust, "true", check=False).returncode != 0, what="the holder")
+    shop.releasemgr("pull", timeout=60)
+
+
 # Says nothing of a root before it was asked for the timestamp, for a while; and writes down whether it was.
 TOGETHER = """
 import http.server, sys, threading

@@ -34,7 +34,7 @@ class Client:
                         "--target-base-url", f"{self.url}/targets")
 
     def kept(self):
-        return sorted(file.name for file in self.metadata.iterdir())
+        return sorted(file.name for file in self.metadata.iterdir() if file.name != ".lock")
 
     def downloaded(self):
         return {file.name: file.read_bytes() for file in self.targets.iterdir()}
