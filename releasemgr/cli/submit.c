@@ -21,8 +21,8 @@
 #define START_TIMEOUT (30 * USEC_PER_SEC)
 /* What undoing may take before systemd loses its patience; recovery comes after that. */
 #define STOP_TIMEOUT (5 * 60 * USEC_PER_SEC)
-/* Lines of a deployment that ended without a word. */
-#define LAST_WORDS 5
+/* Lines of a deployment that ended without a word, with those of systemd about it, which may stand between. */
+#define LAST_WORDS 20
 /* How often the unit is looked at where this is all that can be seen. */
 #define LOOK_USEC USEC_PER_SEC
 
