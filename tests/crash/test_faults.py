@@ -99,8 +99,9 @@ def check_point(w, name, fault, clean, before, done):
     if code != clean.code or code == truth.DONE:
         truth.check_outcome(code, before, truth.Seen.on(w), clean.after, word.get("verdict") == "unfinished")
     if code not in (truth.DONE, clean.code):
-        # who could not write a word is quoted from the system's journal
-        text = done.stdout if "ended without a word" in word["text"] else word["text"]
+        # who could not write a word is quoted from the system's journal, also where he did not even count as started
+        quoted = any(end in word["text"] for end in ("ended without a word", "the job ended as 'failed'"))
+        text = done.stdout if quoted else word["text"]
         truth.check_sentence(word, text, reasons(fault))
     if fault.word == "run":  # recovery came behind it, and had no faults
         w.check(COMMANDS[name][2])
