@@ -270,16 +270,12 @@ void app_close(App *app) {
         *app = APP_INIT;
 }
 
-static void warn_of_damage(const App *app, const Error *why, int r) {
-        progress_warn(app->progress, "%s%s%s", error_message(why, r), why->hint ? "; " : "", why->hint ?: "");
-}
-
 int app_read_current(const App *app, char **ret, Error *e) {
         _cleanup_error_ Error why = ERROR_INIT;
         int r = store_find_current(app->deploy.store, ret, &why);
 
         if (r == -EUCLEAN || r == -EEXIST)
-                warn_of_damage(app, &why, r);
+                progress_warn_error(app->progress, &why, r);
         else if (r < 0) {
                 error_move(e, &why);
                 return r;
@@ -292,7 +288,7 @@ int app_read_ledger(const App *app, Ledger **ret, Error *e) {
         int r = ledger_load(app->deploy.state_fd, ret, &why);
 
         if (r == -EUCLEAN) {
-                warn_of_damage(app, &why, r);
+                progress_warn_error(app->progress, &why, r);
                 return ledger_new(app->deploy.state_fd, ret);
         }
         error_move(e, &why);

@@ -212,7 +212,6 @@ static int run_plan(Deploy *d, const Plan *plan, DeployReport *ret, Error *e) {
 static int recover_without_journal(const DeployOptions *o, bool boot, DeployReport *ret, Error *e) {
         _cleanup_error_ Error damage = ERROR_INIT, error = ERROR_INIT;
         _cleanup_free_ char *kept = NULL, *path = NULL;
-        const char *advice;
         int r;
 
         if (e)
@@ -222,9 +221,7 @@ static int recover_without_journal(const DeployOptions *o, bool boot, DeployRepo
                 return r;
         r = mend_service(o, boot, &error);
         if (r < 0) {
-                advice = error_advice(&error, r);
-                progress_warn(o->progress, "%s%s%s", error_message(&error, r), advice ? "; " : "",
-                                advice ?: "");
+                progress_warn_error(o->progress, &error, r);
                 ret->class = ERROR_UNHEALTHY;
         }
         r = journal_set_aside(o->state_fd, JOURNAL_FILE, clock_now(), &kept);

@@ -197,7 +197,7 @@ static int warn_of_sockets(const Deploy *d, Error *e) {
         if (r >= 0)
                 r = sockets_check(d->o->bus, unit, &why);
         if (r == -EADDRNOTAVAIL) {
-                progress_warn(d->o->progress, "%s; %s", error_message(&why, r), error_advice(&why, r));
+                progress_warn_error(d->o->progress, &why, r);
                 return 0;
         }
         error_move(e, &why);

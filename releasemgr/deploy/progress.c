@@ -173,6 +173,12 @@ void progress_warn(Progress *p, const char *format, ...) {
         va_end(ap);
 }
 
+void progress_warn_error(Progress *p, const Error *error, int r) {
+        const char *advice = error_advice(error, r);
+
+        progress_warn(p, "%s%s%s", error_message(error, r), advice ? "; " : "", advice ?: "");
+}
+
 void progress_end(Progress *p, const json_t *report) {
         if (p)
                 emit(p, "end", json_deep_copy(report));

@@ -41,6 +41,9 @@ void progress_back(Progress *p, const char *text);
 void progress_note(Progress *p, const char *format, ...) _printf_(2, 3);
 void progress_warn(Progress *p, const char *format, ...) _printf_(2, 3);
 
+/* Warns of what @error says of the failure @r, with its advice. */
+void progress_warn_error(Progress *p, const Error *error, int r);
+
 /* @report: what came of it, an object with at least "verdict", "exit" and "text"; copied. */
 void progress_end(Progress *p, const json_t *report);
 

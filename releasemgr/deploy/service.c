@@ -127,7 +127,7 @@ static int reload_or_start(Deploy *d, UnitOutcome *outcome, Error *e) {
  * the way back, they are told of. */
 static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, Error *e) {
         if (r == -EADDRNOTAVAIL && (as_before || d->back_usec > 0)) {
-                progress_warn(d->o->progress, "%s; %s", error_message(error, r), error_advice(error, r));
+                progress_warn_error(d->o->progress, error, r);
                 return 0;
         }
         error_move(e, error);

@@ -44,6 +44,8 @@ static void test_story(void **state _unused_) {
         progress_back(p, "it answered 500");
         progress_note(p, "a note with %s", "\xff");
         progress_warn(p, "a warning");
+        progress_warn_error(p, &error, -EIO);
+        progress_warn_error(p, NULL, -EINVAL);
         progress_end(p, end);
 
         e = event(events, 0, "begin");
@@ -65,10 +67,13 @@ static void test_story(void **state _unused_) {
         event(events, 7, "back");
         assert_string_equal(json_get_string(event(events, 8, "note"), "text"), "a note with ?");
         event(events, 9, "warning");
-        e = event(events, 10, "end");
+        assert_string_equal(
+                        json_get_string(event(events, 10, "warning"), "text"), "it answered 500; look there");
+        assert_string_equal(json_get_string(event(events, 11, "warning"), "text"), "Invalid argument");
+        e = event(events, 12, "end");
         assert_int_equal(json_get_integer(e, "exit", 0), 3);
         assert_string_equal(json_get_string(e, "verdict"), "taken-back");
-        assert_int_equal(json_array_size(events), 11);
+        assert_int_equal(json_array_size(events), 13);
 
         stages = progress_stages(p);
         assert_int_equal(json_array_size(stages), 2);
