@@ -53,6 +53,18 @@ static int tell_last(const DeployOptions *o, json_t *history) {
         return r < 0 ? -ENOMEM : 0;
 }
 
+/* What the history tells; one that cannot be read tells nothing. */
+static int read_history(const DeployOptions *o, json_t **ret) {
+        _cleanup_error_ Error error = ERROR_INIT;
+        int r = history_tail(o->state_fd, SIZE_MAX, ret, NULL, &error);
+
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        progress_warn_error(o->progress, &error, r);
+        *ret = json_array();
+        return *ret ? 0 : -ENOMEM;
+}
+
 int mend_ledger(const DeployOptions *o, Error *e) {
         _cleanup_(ledger_free_p) Ledger *ledger = NULL;
         _cleanup_error_ Error damage = ERROR_INIT;
@@ -66,7 +78,7 @@ int mend_ledger(const DeployOptions *o, Error *e) {
                 error_move(e, &damage);
                 return r;
         }
-        r = history_tail(o->state_fd, SIZE_MAX, &history, NULL, e);
+        r = read_history(o, &history);
         if (r >= 0 && json_array_size(history) == 0)
                 r = tell_last(o, history);
         if (r >= 0)

@@ -110,6 +110,20 @@ def test_ledger_and_history(struck):
     says(w.releasemgr("rollback"), REFUSED, "here are 2.0.0")
 
 
+def test_ledger_and_a_history_that_cannot_be_read(struck):
+    """As one that is lost. What could not be written into it is, once that can be."""
+    w = struck
+    w.come_back(w.start_of("rollback"))
+    noise(w.path(LEDGER))
+    directory(w.path(HISTORY))
+    says(w.releasemgr("rollback"), 0, "cannot read history.jsonl", f"{LEDGER}.damaged-", "1.0.0 is active and healthy")
+    w.settle()
+    assert w.current() == w.running() == "1.0.0"
+    w.path(HISTORY).rmdir()
+    w.releasemgr("recover", check=True)
+    w.check(("1.0.0",))
+
+
 @pytest.mark.parametrize("also", [[], [JOURNAL]])
 def test_nothing_knows_what_proved_itself(lived, also):
     """What is here is named, and what is named is gone back to."""
