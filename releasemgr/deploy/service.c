@@ -183,14 +183,17 @@ static int bring_beside(Deploy *d, const char *version, UnitOutcome *outcome, Er
 
 /* While the service runs its sockets cannot be opened: systemd does so as it starts it again. */
 static int bring_anew(Deploy *d, UnitOutcome *outcome, Error *e) {
+        _cleanup_error_ Error error = ERROR_INIT;
         const char *unit = d->o->unit;
         bool closed;
         int r;
 
-        r = sockets_check(d->o->bus, unit, NULL);
+        r = sockets_check(d->o->bus, unit, &error);
         closed = r == -EADDRNOTAVAIL;
         if (closed)
                 r = sockets_forget(d->o->bus, unit, e);
+        else
+                error_move(e, &error);
         if (r >= 0)
                 r = restart(d, outcome, e);
         return r < 0 ? r : check_sockets(d, unit, closed, e);

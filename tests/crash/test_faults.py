@@ -180,3 +180,16 @@ def test_systemd_does_not_take_a_message(handing_over, full):
         w.releasemgr("activate", "2.0.0", check=True)
         codes[done.returncode] += 1
     print(f"activate: {codes.total()} of {calls} messages not taken, exit codes {dict(sorted(codes.items()))}")
+
+
+def test_systemd_cannot_be_asked_for_the_sockets(struck):
+    """It is told what was asked, and not only why there was no answer."""
+    w, classes, mark = struck, f"write,{faults.BUS}", '"intent","step":"restart"'
+    begin(w, "activate")
+    w.releasemgr("activate", "2.0.0", fault=faults.Fault(0, classes=classes, word="run", mark=mark), check=True)
+    n = [n for n, called in enumerate(w.plan.classes(), 1) if called == faults.BUS][1]
+    begin(w, "activate")
+    done = w.releasemgr("activate", "2.0.0", fault=faults.Fault(n, faults.error(errno.ENOBUFS), classes, word="run", mark=mark))
+    w.settle()
+    assert done.returncode == truth.TAKEN_BACK and "2.0.0 failed: Cannot read the state of app.service: " in done.stdout, done.stdout
+    w.check(("1.0.0",))
