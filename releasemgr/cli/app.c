@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "cli/app.h"
 #include "deploy/history.h"
-#include "host/instance.h"
 
 #define APP_INIT ((App){.deploy = {.state_fd = -1, .run_fd = -1, .trust_fd = -1}})
 
@@ -61,9 +60,9 @@ static int command_text(App *app, char *const *words, const char **ret) {
         for (char *const *w = words; *w && r >= 0; w++)
                 r = text_addf(&t, "%s%s", w == words ? "" : " ", *w);
         if (r >= 0)
-                r = strv_add(&app->probe_texts, t.data);
+                r = strv_add(&app->texts, t.data);
         if (r >= 0)
-                *ret = app->probe_texts[strv_length(app->probe_texts) - 1];
+                *ret = app->texts[strv_length(app->texts) - 1];
         return r;
 }
 
@@ -122,12 +121,12 @@ static int open_probes(App *app, bool tolerant, Error *e) {
         return 0;
 }
 
-/* What of the configuration could not be read may have said that releases hand over to each other: then their instances run,
- * and the plain unit is none that runs a release. */
+/* What of the configuration could not be read may have said that releases hand over to each other: then the plain unit, where
+ * there is one, only starts an instance, and no release can run as a oneshot. */
 static int guess_strategy(App *app, Error *e) {
         _cleanup_free_ char *plain = text_format("%s.service", app->config->app);
         _cleanup_free_ char *template = text_format("%s@.service", app->config->app);
-        _cleanup_strv_ char **running = NULL;
+        UnitState s;
         int r;
 
         if (!plain || !template)
@@ -135,15 +134,16 @@ static int guess_strategy(App *app, Error *e) {
         if (!app->config->incomplete || app->deploy.strategy != STRATEGY_RESTART ||
                         !streq(app->deploy.unit, plain))
                 return 0;
-        r = instances_running(app->deploy.bus, template, &running, e);
-        if (r < 0 || !running)
+        r = unit_read(app->deploy.bus, plain, &s, e);
+        if (r < 0 || (streq(s.load_state, "loaded") && !streq(s.type, "oneshot")))
                 return r;
-        r = strv_add(&app->probe_texts, template);
+        r = strv_add(&app->texts, template);
         if (r < 0)
                 return r;
-        app->deploy.unit = app->probe_texts[strv_length(app->probe_texts) - 1];
+        app->deploy.unit = app->texts[strv_length(app->texts) - 1];
         app->deploy.strategy = STRATEGY_HANDOVER;
-        progress_warn(app->progress, "%s runs: this is taken for Strategy=handover", running[0]);
+        progress_warn(app->progress, "no release runs as %s (%s): this is taken for Strategy=handover", plain,
+                        streq(s.load_state, "loaded") ? s.type : s.load_state);
         return 0;
 }
 
@@ -264,7 +264,7 @@ void app_close(App *app) {
         fd_close(app->deploy.run_fd);
         database_clear(&app->database);
         free(app->probes);
-        strv_free(app->probe_texts);
+        strv_free(app->texts);
         free(app->root_file);
         free(app->user);
         *app = APP_INIT;

@@ -25,7 +25,7 @@ typedef struct App {
         char *user;
         Database database;
         ProbeSpec *probes;
-        char **probe_texts; /* what stands nowhere in the configuration */
+        char **texts; /* what stands nowhere in the configuration */
         Progress *progress;
 } App;
 

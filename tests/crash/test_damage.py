@@ -1,6 +1,7 @@
 """What the host remembers is damaged, or `current` is not what it was: what is wrong is said, with the file and what to do
 next, and neither a rollback nor recovery needs any of it."""
 
+import contextlib
 import json
 import shutil
 
@@ -313,19 +314,51 @@ def test_rollback_without_a_configuration_that_can_be_read(lived, configure):
     w.check(("1.0.0",))
 
 
-def test_rollback_in_a_handover_without_a_configuration(handing_over):
-    """That releases hand over to each other is seen by their instances: the plain unit is not taken for the service."""
-    w = handing_over
-    w.come_back(w.start_of("rollback"))
+@contextlib.contextmanager
+def without_configuration(w):
     conf = w.path("/etc/releasemgr/app.conf")
     kept = conf.read_bytes()
     conf.write_bytes(bytes(64))
     try:
-        says(w.releasemgr("rollback"), 0, "app.conf", "app@2.0.0.service runs", "1.0.0 is active and healthy")
+        yield
         w.settle()
     finally:
         conf.write_bytes(kept)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_rollback_in_a_handover_without_a_configuration(handing_over, runs):
+    """That releases hand over to each other is seen by the plain unit, in which none can run: it is not taken for the service."""
+    w = handing_over
+    w.come_back(w.start_of("rollback"))
+    if not runs:
+        w.host.run("systemctl", "stop", "app@2.0.0.service")
+    with without_configuration(w):
+        says(w.releasemgr("rollback"), 0, "app.conf", "app.service (oneshot)", "Strategy=handover", "1.0.0 is active and healthy")
     w.check(("1.0.0",))
+
+
+def test_start_in_a_handover_without_a_configuration(handing_over):
+    """As at boot: nothing runs yet, and the plain unit is what starts it."""
+    w = handing_over
+    w.come_back()
+    w.host.run("systemctl", "stop", "app@1.0.0.service")
+    with without_configuration(w):
+        w.host.run("systemctl", "start", "app.service")
+    w.check(("1.0.0",))
+
+
+def test_rollback_beside_a_foreign_instance_without_a_configuration(lived, configure):
+    """Of a template that has the app's name, and nothing to do with its releases."""
+    w = lived
+    configure("/etc/systemd/system/app@.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+    w.host.run("systemctl", "start", "app@worker.service")
+    with without_configuration(w):
+        text = says(w.releasemgr("rollback"), 0, "app.conf", "1.0.0 is active")
+    w.check(("1.0.0",))
+    assert "handover" not in text
+    assert w.host.unit("app@worker.service")["ActiveState"] == "active"
+    w.host.run("systemctl", "stop", "app@worker.service")
 
 
 def test_rollback_to_what_was_changed(lived):
