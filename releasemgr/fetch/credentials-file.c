@@ -1,9 +1,14 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
+#include <strings.h>
 #include <unistd.h>
 
-#include "base/ini.h"
+#include "base/fs.h"
+#include "base/text.h"
 #include "fetch/credentials.h"
+
+#define FILE_MAX (256 * KIB)
 
 /* ~/.aws/credentials and ~/.aws/config, where the latter calls its sections "profile NAME". */
 
@@ -13,14 +18,56 @@ typedef struct Search {
         char *found;
 } Search;
 
-static int on_entry(const IniEntry *entry, void *userdata, Error *e _unused_) {
-        Search *s = userdata;
+static char *trim(char *s) {
+        size_t n;
 
-        if (s->found || !streq(entry->section, s->section) || !streq(entry->key, s->key) ||
-                        isempty(entry->value))
+        s += strspn(s, " \t\r");
+        for (n = strlen(s); n > 0 && strchr(" \t\r", s[n - 1]); n--)
+                s[n - 1] = 0;
+        return s;
+}
+
+/* Whether @line, which begins with '[', begins @section. */
+static bool is_section(char *line, const char *section) {
+        char *end = strchr(line, ']');
+
+        if (end)
+                *end = 0;
+        return end && streq(trim(line + 1), section);
+}
+
+static int take_value(char *line, Search *s) {
+        char *value = strchr(line, '=');
+
+        if (!value)
                 return 0;
-        s->found = strdup(entry->value);
+        *value++ = 0;
+        value = trim(value);
+        if (isempty(value) || strcasecmp(trim(line), s->key) != 0)
+                return 0;
+        s->found = strdup(value);
         return s->found ? 0 : -ENOMEM;
+}
+
+/* The files are AWS's and not ours: what else stands there is no error, and a line is as long as it is (a session's token
+ * alone is longer than inih takes). What stands further right than a key belongs to that one. */
+static int search_text(char *text, Search *s) {
+        size_t indent, key = SIZE_MAX;
+        bool inside = false;
+        int r = 0;
+
+        for (char *line; r >= 0 && !s->found && (line = strsep(&text, "\n"));) {
+                indent = strspn(line, " \t");
+                line = trim(line);
+                if (*line == '[') {
+                        inside = is_section(line, s->section);
+                        key = SIZE_MAX;
+                } else if (inside && *line && !strchr("#;", *line) && indent <= key) {
+                        key = indent;
+                        r = take_value(line, s);
+                }
+        }
+        return r;
 }
 
 /* systemd sets no HOME for root's services. */
@@ -33,7 +80,7 @@ static const char *home_directory(void) {
 
 static int search_file(const char *variable, const char *name, Search *s, Error *e) {
         const char *file = secure_getenv(variable), *home = home_directory();
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *text = NULL;
         int r;
 
         if (isempty(file) && isempty(home))
@@ -41,8 +88,10 @@ static int search_file(const char *variable, const char *name, Search *s, Error 
         path = isempty(file) ? text_format("%s/.aws/%s", home, name) : strdup(file);
         if (!path)
                 return -ENOMEM;
-        r = ini_read(path, on_entry, s, e);
-        return r == -ENOENT ? 0 : r;
+        r = fs_read_file(AT_FDCWD, path, FILE_MAX, &text, NULL);
+        if (r == -ENOENT)
+                return 0;
+        return r < 0 ? error_errno(e, r, "cannot read %s", path) : search_text(text, s);
 }
 
 int aws_profile_get(const char *key, char **ret, Error *e) {

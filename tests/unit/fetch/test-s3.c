@@ -118,7 +118,8 @@ static int finds_keys(void *userdata _unused_) {
         _cleanup_free_ char *config = text_format("%s/config", setting.server.directory);
         _cleanup_free_ char *credentials = text_format("%s/credentials", setting.server.directory);
         _cleanup_free_ char *container = text_format("http://127.0.0.1:%u/container", setting.server.port);
-        char imds[64];
+        _cleanup_free_ char *long_lines = NULL;
+        char imds[64], token[1001];
 
         forget_environment();
         assert_int_equal(GET("s3://plain/", "root.json", ""), -ENOKEY);
@@ -133,6 +134,16 @@ static int finds_keys(void *userdata _unused_) {
         write_file("credentials", "[default]\naws_access_key_id = NOBODY\naws_secret_access_key = wrong\n");
         write_file("config", "[default]\nregion = eu-west-1\n[profile web]\nregion = us-west-9\n"
                              "aws_access_key_id = STATIC\naws_secret_access_key = secret-static\n");
+        assert_int_equal(GET("s3://plain/", "root.json", "the root"), 0);
+        /* with what else stands there: a session's token, which is long, what belongs to another key, what is no key */
+        memset(token, 't', sizeof(token) - 1);
+        token[sizeof(token) - 1] = 0;
+        long_lines = text_format("# ours\nregion = x\n[default]\ns3 =\n  aws_access_key_id = NOBODY\n[ web "
+                                 "]\r\nnonsense\n"
+                                 "s3 =\n    aws_access_key_id = NOBODY\nAWS_Access_Key_ID=STATIC\r\n;x = y\n"
+                                 "aws_secret_access_key = secret-static\naws_session_token = %s\n[other",
+                        token);
+        write_file("credentials", long_lines);
         assert_int_equal(GET("s3://plain/", "root.json", "the root"), 0);
         write_file("credentials", "[web]\naws_access_key_id = NOBODY\naws_secret_access_key = wrong\n");
         assert_int_equal(GET("s3://plain/", "root.json", ""), -EKEYREJECTED);
