@@ -152,6 +152,8 @@ static int source_ask_once(
                         return r;
                 request.url = signature.url;
                 request.secret_headers = signature.headers;
+                request.redirects =
+                                false; /* a signature is for one host: s3_learn() makes another for where it leads */
         } else {
                 url = text_format("%s/%s", s->base, path);
                 if (!url)

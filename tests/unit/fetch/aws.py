@@ -18,6 +18,7 @@ import email.utils
 import hashlib
 import hmac
 import http.server
+import io
 import json
 import os
 import pathlib
@@ -27,7 +28,7 @@ import threading
 import time
 import urllib.parse
 
-REGIONS = {"plain": "us-east-1", "far": "eu-west-1", "skewed": "us-east-1", "closed": "us-east-1"}
+REGIONS = {"plain": "us-east-1", "far": "eu-west-1", "moved": "eu-west-1", "skewed": "us-east-1", "closed": "us-east-1"}
 KEYS = {"STATIC": ("secret-static", None)}
 STATE = {"handed": 0, "uploads": {}, "meta": {}, "kept": 0}
 
@@ -129,6 +130,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refusal(403, "AccessDenied")
         parts = dict(part.strip().split("=", 1) for part in proof[17:].split(","))
         access, day, region, service, end = parts["Credential"].split("/")
+        if region != REGIONS[bucket] and bucket == "moved":
+            raise Refusal(307, "TemporaryRedirect", x_amz_bucket_region=REGIONS[bucket], location=self.path)
         if region != REGIONS[bucket]:
             raise Refusal(400, "AuthorizationHeaderMalformed", x_amz_bucket_region=REGIONS[bucket])
         secret, token = KEYS.get(access, (None, None))

@@ -103,6 +103,7 @@ static int learns(void *userdata _unused_) {
         use_static_key();
         assert_int_equal(GET("s3://far/", "root.json", "the root"), 0);
         assert_int_equal(GET("s3://far/", "root.json", "the root", .s3_region = "us-west-2"), 0);
+        assert_int_equal(GET("s3://moved/", "root.json", "the root", .redirects = true), 0);
         assert_int_equal(GET("s3://skewed/", "root.json", "the root"), 0);
         setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1);
         assert_int_equal(GET("s3://plain/", "root.json", ""), -EKEYREJECTED);
