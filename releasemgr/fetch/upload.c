@@ -200,6 +200,8 @@ static int upload_in_parts(Upload *u, Error *e) {
         if (!query)
                 return -ENOMEM;
         r = upload_parts(u, quoted, e);
+        if (r == -ENOENT && upload_is_there(u, NULL) > 0)
+                r = 0; /* the last question was asked again, because its answer was lost */
         if (r < 0) {
                 /* Parts that belong to nothing cost money; whoever cancelled us waits for this one answer. */
                 http_response_clear(&response);

@@ -286,11 +286,15 @@ static int uploads(void *userdata _unused_) {
         assert_memory_equal(there, content, size);
         assert_int_equal(upload_file(source, &file, NULL, NULL, &setting.error), 0);
 
+        /* the answer to the last question is lost */
+        file.path = "lost";
+        assert_int_equal(upload_file(source, &file, NULL, NULL, &setting.error), 1);
+
         /* what fails leaves nothing behind */
         file.path = "refused";
         assert_int_equal(upload_file(source, &file, NULL, NULL, &setting.error), -EBADE);
         count(&kept, &open);
-        assert_int_equal(kept, 3);
+        assert_int_equal(kept, 4);
         assert_int_equal(open, 0);
 
         source = source_free(source);
