@@ -210,7 +210,7 @@ static int lane_look_at_answer(Lane *l, HttpTransfer *t, Error *e) {
 }
 
 /* A server that sends everything: whoever works alone takes everything. Skips what is here already. */
-static int lane_skip(Lane *l, HttpTransfer *t, uint64_t wanted, Error *e) {
+static int lane_skip(Lane *l, HttpTransfer *t, Error *e) {
         uint64_t at = http_transfer_offset(t);
         Download *d = l->download;
         _cleanup_free_ char *piece = NULL;
@@ -221,10 +221,10 @@ static int lane_skip(Lane *l, HttpTransfer *t, uint64_t wanted, Error *e) {
         d->n_lanes = 1;
         if (lane_is_lone(l) && l->end == d->next)
                 l->end = d->next = d->n_blocks;
-        if (at < wanted && !(piece = malloc(16 * KIB)))
+        if (at < l->offset && !(piece = malloc(16 * KIB)))
                 return -ENOMEM;
-        while (at < wanted) {
-                ssize_t n = source_read(d->source, t, piece, MIN_OF(16 * KIB, wanted - at), e);
+        while (at < l->offset) {
+                ssize_t n = source_read(d->source, t, piece, MIN_OF(16 * KIB, l->offset - at), e);
 
                 if (n < 0)
                         return n;
@@ -306,11 +306,16 @@ static int lane_read_blocks(Lane *l, HttpTransfer *t, Error *e) {
         return 0;
 }
 
+/* Where the next byte that is missing stands. */
+static uint64_t lane_place(const Lane *l) {
+        return l->at * l->download->file->block_size + download_slot(l->download, l->at)->filled;
+}
+
 /* One request for what is left of the run. */
 static int lane_fetch(Lane *l, uint64_t *ret_retry_usec, Error *e) {
         _cleanup_(http_close_p) HttpTransfer *t = NULL;
         Download *d = l->download;
-        uint64_t offset, stop;
+        uint64_t stop;
         int r;
 
         r = lane_await_slot(l, l->at);
@@ -318,16 +323,16 @@ static int lane_fetch(Lane *l, uint64_t *ret_retry_usec, Error *e) {
                 return r;
         l->since_usec = clock_monotonic();
         l->brought = 0;
-        offset = l->at * d->file->block_size + download_slot(d, l->at)->filled;
+        l->offset = lane_place(l);
         stop = MIN_OF(l->end * d->file->block_size, d->file->length);
-        r = source_open(d->source, d->file->path, offset, stop - offset, &t, ret_retry_usec, e);
+        r = source_open(d->source, d->file->path, l->offset, stop - l->offset, &t, ret_retry_usec, e);
         if (r == -ERANGE)
                 r = error_set(e, ERROR_UNTRUSTED, -EBADMSG, "%s is shorter at %s than was signed",
                                 d->file->name, source_name(d->source));
         if (r >= 0 && !l->stolen)
                 r = lane_look_at_answer(l, t, e);
         if (r >= 0 && !l->stolen)
-                r = lane_skip(l, t, offset, e);
+                r = lane_skip(l, t, e);
         if (r >= 0 && !l->stolen)
                 r = lane_read_blocks(l, t, e);
         return l->stolen ? -ECANCELED : r;
@@ -350,7 +355,7 @@ static int lane_retry(Lane *l, int r, uint64_t retry_usec) {
         }
         if (!source_may_retry(r))
                 return r;
-        l->tries = l->brought >= PROGRESS ? 1 : l->tries + 1;
+        l->tries = lane_place(l) >= l->offset + PROGRESS ? 1 : l->tries + 1;
         q = source_back_off(d->source, l->tries, retry_usec);
         if (q < 0 && !(l->stolen && !d->ending))
                 return q == -ECANCELED ? q : r;

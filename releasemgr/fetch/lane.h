@@ -47,9 +47,10 @@ typedef struct Lane {
         bool stolen;         /* another lane took them over: give up the connection */
         uint64_t since_usec; /* clock_monotonic() of the request, and what it brought */
         uint64_t brought;
-        unsigned tries; /* that failed since something came */
-        size_t suspect; /* the block that was wrong once, SIZE_MAX: none */
-        bool worked;    /* has claimed a run since it was started */
+        uint64_t offset; /* where the request began */
+        unsigned tries;  /* that failed since something came */
+        size_t suspect;  /* the block that was wrong once, SIZE_MAX: none */
+        bool worked;     /* has claimed a run since it was started */
 } Lane;
 
 struct Download {

@@ -195,6 +195,10 @@ static int closes(void *userdata _unused_) {
         USE_SOURCE(.tries = 3);
         assert_int_equal(fetch(700000, "cut=0", NULL), -ECONNRESET); /* no progress */
         assert_int_equal(setting.report.retries, 2);
+        USE_SOURCE(.tries = 3, .deadline_usec = clock_monotonic() + 20 * USEC_PER_SEC);
+        assert_int_equal(fetch(700000, "cut=300000&norange=1", NULL),
+                        -ECONNRESET); /* nor what is sent again */
+        assert_int_equal(setting.report.retries, 2);
         return 0;
 }
 
