@@ -18,6 +18,7 @@
 #include "deploy/report.h"
 #include "deploy/retain.h"
 #include "deploy/schema.h"
+#include "fetch/download.h"
 #include "fetch/refresh.h"
 
 void deploy_clear(Deploy *d) {
@@ -399,6 +400,8 @@ int deploy_prune(const DeployOptions *o, Error *e) {
         r = take_lock(o, d.id, "prune", NULL, &lock, e);
         if (r >= 0)
                 r = ledger_load(o->state_fd, &d.ledger, e);
+        if (r >= 0)
+                r = download_partial_clean(store_releases_dirfd(o->store), NULL, e);
         return r < 0 ? r : retain_prune(&d, false, e);
 }
 

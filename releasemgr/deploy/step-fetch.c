@@ -3,6 +3,8 @@
  * release that was sealed stays, and is the first that retention lets go. */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -45,13 +47,33 @@ void fetch_routes_clear(FetchRoutes *f) {
         *f = (FetchRoutes){0};
 }
 
+/* What the partial file is called; NULL where the disk has no room for it beside what is made of it. */
+static int choose_partial(Deploy *d, const OfferedFile *file, char buffer[static DOWNLOAD_PARTIAL_MAX],
+                const char **ret, Error *e) {
+        const char *name = download_partial_name(&file->digest, buffer);
+        struct stat there = {0};
+        RetainSpace space;
+        int r;
+
+        r = retain_measure(d, &space, e);
+        if (r < 0)
+                return r;
+        (void) fstatat(store_releases_dirfd(d->o->store), name, &there, AT_SYMLINK_NOFOLLOW);
+        *ret = space.room_bytes + (uint64_t) there.st_blocks * 512 >= file->length ? name : NULL;
+        return 0;
+}
+
 /* Downloads a bundle or patch into @x, and counts it. */
 static int receive(Deploy *d, const OfferedFile *file, Extract *x, DownloadReport *sum, Error *e) {
-        char partial[DOWNLOAD_PARTIAL_MAX];
+        char buffer[DOWNLOAD_PARTIAL_MAX];
+        const char *partial;
         Fetch fetch = {.d = d, .extract = x};
         DownloadReport report = {0};
         int r;
 
+        r = choose_partial(d, file, buffer, &partial, e);
+        if (r < 0)
+                return r;
         r = download_blocks(d->o->source,
                         &(DownloadFile){
                                         .path = file->url,
@@ -68,7 +90,7 @@ static int receive(Deploy *d, const OfferedFile *file, Extract *x, DownloadRepor
                                         .progress = on_progress,
                                         .userdata = &fetch,
                                         .partial_dirfd = store_releases_dirfd(d->o->store),
-                                        .partial_name = download_partial_name(&file->digest, partial),
+                                        .partial_name = partial,
                         },
                         &report, e);
         sum->fetched += report.fetched;

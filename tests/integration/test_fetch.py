@@ -226,6 +226,21 @@ def test_killed_at_every_block(shop):
     assert length <= sum(sent()[1::2]) <= length + kills * block
 
 
+def test_the_disk_holds_what_the_plan_says(shop):
+    """Which is no room for the blocks beside the tree: they are not kept then."""
+    here = "/opt/shop/releases"
+    noise = random.Random(1)
+    data = b"".join(noise.randbytes(128 << 10) + bytes(128 << 10) for _ in range(200))
+    shop.publish("1.1.0", "--patches=0", extra={"data.bin": data})
+    room = int(shop.host.shell(f"du -sm {here}").stdout.split()[0]) + (len(data) >> 20) + 20
+    shop.host.shell(f"cp -a {here} /srv/kept && mount -t tmpfs -o size={room}m tmpfs {here} && cp -a /srv/kept/. {here}/")
+    fetched(shop, "1.1.0")
+    assert not shop.staging()
+    shop.host.write(f"{here}/.partial-{'0' * 64}", "of a release that nobody wants any more")
+    shop.releasemgr("prune")
+    assert not shop.staging()
+
+
 # Stands between the app and its database, and lets nobody through before the file /run/gate is there.
 GATEKEEPER = """
 import os, socket, threading, time
