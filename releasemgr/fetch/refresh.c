@@ -212,8 +212,13 @@ static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
         _cleanup_error_ Error why = ERROR_INIT;
         int r = get(f, step, &file, &why);
 
-        if (r == -ENOENT || r == -EACCES)
-                return updater_feed_missing(f->updater, e);
+        if (r == -ENOENT || r == -EACCES) {
+                int missing = updater_feed_missing(f->updater, e);
+
+                if (missing < 0 && r == -EACCES)
+                        error_move(e, &why);
+                return missing;
+        }
         if (r == -EFBIG)
                 return error_set(e, ERROR_UNTRUSTED, r, "%s is longer than the %llu bytes that are allowed",
                                 step->url, (unsigned long long) step->max);

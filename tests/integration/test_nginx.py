@@ -23,6 +23,7 @@ PORTS = {
     8444: "return 302 https://localhost:8445$request_uri;",
     8445: "",
     8446: "return 302 http://127.0.0.1:8080$request_uri;",
+    8448: "location /metadata/ { return 403; }",
     8447: "location / { add_header Retry-After 600 always; return 503; }",
 }
 
@@ -68,9 +69,12 @@ def test_tls_http2_and_certificates(world):
     assert os.path.getsize(bundle) <= sent <= os.path.getsize(bundle) * 1.1
 
 
-def test_redirects_and_an_overload(world):
+def test_refusals_redirects_and_an_overload(world):
     """Only where they are allowed, and never to another scheme."""
     world.publish("1.1.0")
+    use(world, 8448)
+    done = world.releasemgr("plan", check=False)
+    assert done.returncode == 1 and "status 403" in done.stderr and "credentials" in done.stderr, done.stderr
     use(world, 8444)
     done = world.releasemgr("plan", check=False)
     assert done.returncode == 1 and "redirects" in done.stderr and "allow redirects" in done.stderr
