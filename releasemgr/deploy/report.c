@@ -33,11 +33,12 @@ bool report_blames_release(const EngineOutcome *o) {
         return runs_release(o->failed) && o->cause.class != ERROR_REFUSED;
 }
 
-/* Whether clients may have met the new release: with a handover, not before the old one drains. */
+/* Whether clients may have met the new release, or missed the old one: with a handover, not before that drains, unless it had
+ * to be brought back. */
 static bool was_met(const Deploy *d, const EngineOutcome *o) {
         const StepType *s = o->failed;
 
-        return s == &step_drain || s == &step_soak || s == &step_after_switch ||
+        return s == &step_drain || s == &step_soak || s == &step_after_switch || d->back_usec > 0 ||
                (d->o->strategy != STRATEGY_HANDOVER && runs_release(s));
 }
 
@@ -207,7 +208,7 @@ static uint64_t time_taken(const Deploy *d, uint64_t now) {
 static json_t *describe_outage(const Deploy *d, const EngineOutcome *o) {
         uint64_t outage = d->outage_usec;
 
-        if (d->recovering && (d->boot || d->back_usec > 0 || !o->failed || was_met(d, o)))
+        if (d->recovering && (d->boot || !o->failed || was_met(d, o)))
                 return NULL;
         if (d->down_usec > 0)
                 outage += clock_monotonic() - d->down_usec;

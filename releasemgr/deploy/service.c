@@ -126,7 +126,7 @@ static int reload_or_start(Deploy *d, UnitOutcome *outcome, Error *e) {
 /* What came of a look at the sockets. Closed ones stop what would not be reached; where that is no worse than before, or on
  * the way back, they are told of. */
 static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, Error *e) {
-        if (r == -EADDRNOTAVAIL && (as_before || d->back_usec > 0)) {
+        if ((r == -EADDRNOTAVAIL || r == -EADDRINUSE) && (as_before || d->back_usec > 0)) {
                 progress_warn_error(d->o->progress, error, r);
                 return 0;
         }
@@ -134,22 +134,42 @@ static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, E
         return r;
 }
 
-/* What is taken back may hold the address of a socket that was closed meanwhile. It goes first then. */
-static int stop_target(Deploy *d, Error *e) {
-        char unit[UNIT_NAME_MAX];
-        int r;
+int service_drain(Deploy *d, const char *spare, Error *e) {
+        _cleanup_strv_ char **running = NULL;
+        int n = 0, r;
 
-        error_clear(e);
-        r = deploy_unit(d->o, d->target, unit, e);
-        return r < 0 ? r : instance_drain(d->o->bus, unit, d->o->drain_usec, e);
+        r = instances_running(d->o->bus, d->o->unit, &running, e);
+        for (char **i = running; r >= 0 && i && *i; i++) {
+                if (streq_ptr(*i, spare))
+                        continue;
+                r = instance_drain(d->o->bus, *i, d->o->drain_usec, e);
+                if (r > 0)
+                        progress_warn(d->o->progress, "%s had not finished in time and was killed", *i);
+                if (r >= 0) /* how it ended concerns nobody any more */
+                        r = unit_reset_failed(d->o->bus, *i, e);
+                n++;
+        }
+        return r < 0 ? r : n;
 }
 
+/* Nobody serves until what is to come does. */
+static int make_way(Deploy *d, Error *e) {
+        error_clear(e);
+        if (d->back_usec == 0)
+                d->touched = true;
+        if (d->down_usec == 0)
+                d->down_usec = clock_monotonic();
+        return service_drain(d, NULL, e);
+}
+
+/* What runs may hold the address of a socket that was closed meanwhile. Where the way leads back, it goes first then. */
 static int open_sockets(Deploy *d, const char *unit, UnitState *ret, Error *e) {
         _cleanup_error_ Error error = ERROR_INIT;
         int r = sockets_open(d->o->bus, unit, start_deadline(d), ret, &error);
 
-        if (r == -EADDRNOTAVAIL && d->back_usec > 0 && d->target) {
-                r = stop_target(d, &error);
+        if (r == -EADDRINUSE && (d->back_usec > 0 || d->goal == GOAL_ROLLBACK)) {
+                progress_warn(d->o->progress, "%s; what runs is stopped first", error_message(&error, r));
+                r = make_way(d, &error);
                 if (r >= 0)
                         r = sockets_open(d->o->bus, unit, start_deadline(d), ret, &error);
         }

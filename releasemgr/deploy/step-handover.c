@@ -72,29 +72,17 @@ const StepType step_beside = {.name = "start", .start = beside_start, .undo = be
 
 /* All instances but that of the target: the old one, and what an earlier accident may have left. */
 static int drain_start(Deploy *d, Error *e) {
-        _cleanup_strv_ char **running = NULL;
         uint64_t start = clock_monotonic();
         char unit[UNIT_NAME_MAX], took[CLOCK_TEXT_MAX];
-        size_t n = 0;
         int r;
 
         r = deploy_unit(d->o, d->target, unit, e);
         if (r >= 0)
-                r = instances_running(d->o->bus, d->o->unit, &running, e);
-        for (char **i = running; r >= 0 && i && *i; i++) {
-                if (streq(*i, unit))
-                        continue;
-                r = instance_drain(d->o->bus, *i, d->o->drain_usec, e);
-                if (r > 0)
-                        progress_warn(d->o->progress, "%s had not finished in time and was killed", *i);
-                if (r >= 0) /* how it ended concerns nobody any more */
-                        r = unit_reset_failed(d->o->bus, *i, e);
-                n++;
-        }
-        if (r >= 0 && n > 0)
+                r = service_drain(d, unit, e);
+        if (r > 0)
                 progress_summary(d->o->progress, "%s drained in %s", d->from ?: "an old instance",
                                 span_to_text(clock_monotonic() - start, took));
-        return r < 0 ? r : 0;
+        return MIN_OF(r, 0);
 }
 
 static int drain_undo(Deploy *d, Error *e) {

@@ -89,6 +89,8 @@ static int socket_open(Bus *b, const char *socket, uint64_t deadline_usec, Error
         if (r < 0 || unit_is_active(&s)) /* somebody else's job opened it */
                 return r;
         r = set_closed(&s, e);
+        if (streq(s.result, "resources"))
+                r = -EADDRINUSE;
         return error_hint(e, r,
                         "`journalctl -u %s` says more; what was given it before must stop first, if it holds "
                         "its address "

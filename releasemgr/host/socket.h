@@ -12,7 +12,8 @@
 #include "host/unit.h"
 
 /* Opens those that @unit asks for and that are closed, whatever closed them. -EADDRNOTAVAIL, of class ERROR_REFUSED, where
- * one cannot be opened. @ret gets the state of @unit, also then. Suspends. */
+ * one cannot be opened; -EADDRINUSE where what was given it before may hold its address still. @ret gets the state of
+ * @unit, also then. Suspends. */
 int sockets_open(Bus *b, const char *unit, uint64_t deadline_usec, UnitState *ret, Error *e);
 
 /* Forgets why those that @unit asks for were closed, so that systemd may open them again when it starts the unit. Suspends. */

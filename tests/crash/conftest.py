@@ -71,6 +71,11 @@ def handing_over(install_tree, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def closed(install_tree, tmp_path_factory):
+    yield from _opened(world.ClosedWorld, install_tree, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
 def served(install_tree, tmp_path_factory):
     database = servers.make_database_layer(tmp_path_factory.mktemp("database"))
     yield from _opened(world.ServedWorld, install_tree, tmp_path_factory, database)

@@ -74,6 +74,15 @@ def test_killed_in_a_handover(handing_over, name, full):
     killed_at_every_call(handing_over, name, 1 if full else 2 * stride_of(name))
 
 
+def test_killed_in_a_handover_with_a_closed_socket(closed, full):
+    """What runs is stopped so that it can be opened: whichever runs afterwards has it. Also behind each message, which is before
+    systemd is done with what that asked for."""
+    stride = 1 if full else 2 * STRIDE
+    killed_at_every_call(closed, "rollback", stride)
+    tried = every_point(closed, "rollback", lambda n: faults.Fault(n, classes=faults.BUS, after=True, word="run"), stride)
+    print(f"{type(closed).__name__}: rollback: killed behind {tried} messages")
+
+
 @pytest.mark.parametrize("step", ["prove", "drain"])
 def test_journal_lost_in_a_handover(handing_over, step):
     """Nobody knows that two instances were meant to run: the one that proved itself is left."""

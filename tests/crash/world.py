@@ -253,6 +253,20 @@ class HandoverWorld(World):
         return names[0] if names else None
 
 
+class ClosedWorld(HandoverWorld):
+    """Somebody closed the socket, whose address what runs holds still; and it takes its time to stop."""
+
+    def make(self):
+        self.host.write("/etc/systemd/system/app@.service.d/slow.conf", "[Service]\nExecStop=/bin/sleep 0.1\n")
+        self.host.write("/etc/systemd/system/app.socket.d/often.conf", "[Unit]\nStartLimitIntervalSec=0\n")
+        return super().make()
+
+    def come_back(self, name="base"):
+        super().come_back(name)
+        if name != "base":  # from there the way leads to the others
+            self.host.run("systemctl", "stop", "app.socket")
+
+
 # One row twice, or none, would show that a statement ran twice, or was passed over.
 ROWS = {
     "1.0.0": {"0001_create.sql": "CREATE TABLE product (id INT PRIMARY KEY, name VARCHAR(40) NOT NULL) ENGINE=InnoDB;\n"},

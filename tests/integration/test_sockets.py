@@ -79,6 +79,39 @@ def test_closed_under_what_runs(echo):
     assert_well(echo, "2.0.0")
 
 
+def test_rollback_with_one_that_was_closed(echo):
+    """Nobody waits for an operator to find out why he cannot go back: what holds the address stops first."""
+    echo.releasemgr("activate", "2.0.0")
+    echo.host.run("systemctl", "stop", "echo.socket")
+    done = echo.releasemgr("rollback")
+    assert "echo.socket is closed: its address cannot be had; " in done.stdout + done.stderr
+    assert echo.instances() == ["1.0.0"]
+    assert_well(echo, "1.0.0")
+
+
+def test_rollback_with_one_that_was_closed_to_what_is_ill(echo):
+    """What was stopped for it comes back, and is reached."""
+    echo.releasemgr("activate", "2.0.0")
+    drop_in(echo, "echo@1.0.0.service", "[Service]\nExecStartPre=/bin/false\n")
+    echo.host.run("systemctl", "stop", "echo.socket")
+    done = echo.releasemgr("rollback", check=False)
+    assert done.returncode == 3 and "; 2.0.0 serves again" in done.stdout, done.stdout + done.stderr
+    assert echo.instances() == ["2.0.0"]
+    assert_well(echo, "2.0.0")
+
+
+def test_rollback_with_one_that_stays_closed(echo):
+    """That what runs holds the address is not what keeps it closed: nothing is stopped for it."""
+    echo.releasemgr("activate", "2.0.0")
+    before = echo.host.unit("echo@2.0.0.service", "InvocationID")
+    drop_in(echo, "echo.socket", "[Socket]\nExecStartPre=/bin/false\n")
+    echo.host.run("systemctl", "stop", "echo.socket")
+    done = echo.releasemgr("rollback", check=False)
+    assert done.returncode == 6 and "start: echo.socket is closed: exit-code; nothing was switched" in done.stdout, done.stdout
+    assert (echo.current(), echo.instances(), echo.answer()) == ("2.0.0", ["2.0.0"], "2.0.0")
+    assert echo.host.unit("echo@2.0.0.service", "InvocationID") == before
+
+
 def test_opened_after_what_runs(echo):
     echo.host.run("systemctl", "restart", "echo-extra.socket")
     late = "echo-extra.socket was opened after the process of echo@1.0.0.service was started, which does not have it"
