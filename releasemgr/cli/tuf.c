@@ -318,7 +318,7 @@ static int fetch_target(Client *c, Source *source, const TargetFile *t, int dire
                 r = try_target(source, url, t, directory_fd, file, &retry_usec, e);
                 if (r >= 0 || !source_may_retry(r))
                         return r;
-                if (source_back_off(source, tries, retry_usec) < 0)
+                if (source_back_off(source, tries, false, retry_usec) < 0)
                         return r;
         }
 }

@@ -356,7 +356,7 @@ static int lane_retry(Lane *l, int r, uint64_t retry_usec) {
         if (!source_may_retry(r))
                 return r;
         l->tries = lane_place(l) >= l->offset + PROGRESS ? 1 : l->tries + 1;
-        q = source_back_off(d->source, l->tries, retry_usec);
+        q = source_back_off(d->source, l->tries, d->report.fetched > 0, retry_usec);
         if (q < 0 && !(l->stolen && !d->ending))
                 return q == -ECANCELED ? q : r;
         l->stolen = false;

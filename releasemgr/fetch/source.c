@@ -270,10 +270,10 @@ bool source_may_retry(int r) {
                r == -EHOSTUNREACH || r == -ENETUNREACH || r == -EPIPE || r == -EPROTO;
 }
 
-int source_back_off(Source *s, unsigned tries, uint64_t retry_usec) {
+int source_back_off(Source *s, unsigned tries, bool begun, uint64_t retry_usec) {
         uint64_t wait = BACK_OFF_MIN << MIN_OF(tries - 1, 7u), random = 0;
 
-        if (tries >= (s->options.tries ?: TRIES))
+        if (tries >= (s->options.tries ?: TRIES) * (begun ? 2 : 1))
                 return -ETIME;
         wait = MIN_OF(wait, BACK_OFF_MAX);
         if (getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random))
@@ -339,7 +339,7 @@ int source_get(Source *s, const char *path, uint64_t max, const char *etag, Sour
                 r = source_get_once(s, path, max, etag, ret, &retry_usec, e);
                 if (!source_may_retry(r))
                         return r;
-                q = source_back_off(s, tries, retry_usec);
+                q = source_back_off(s, tries, false, retry_usec);
                 if (q == -ECANCELED)
                         return q;
                 if (q < 0)

@@ -70,7 +70,8 @@ ssize_t source_read(Source *s, HttpTransfer *t, void *data, size_t size, Error *
 bool source_may_retry(int r);
 
 /* Waits before try number @tries (1: the second) as back-off, jitter and the server's wish say. -ETIME with @e left
- * alone where there is no try left. Suspends. */
-int source_back_off(Source *s, unsigned tries, uint64_t retry_usec);
+ * alone where there is no try left: twice as many are made for what has @begun to come, which outlives a server's restart.
+ * Suspends. */
+int source_back_off(Source *s, unsigned tries, bool begun, uint64_t retry_usec);
 
 unsigned source_max_ranges(const Source *s);

@@ -78,7 +78,7 @@ static int upload_ask(Upload *u, const S3Request *request, HttpResponse *ret, Er
                 }
                 if (!source_may_retry(r))
                         return r;
-                q = source_back_off(u->source, tries++, retry_usec);
+                q = source_back_off(u->source, tries++, false, retry_usec);
                 if (q < 0)
                         return q == -ECANCELED ? q : r;
         }

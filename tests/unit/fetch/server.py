@@ -13,7 +13,7 @@
 Options of /bytes/:  key=K     counts it under K                 norange=1   ignores Range
                      cut=N     closes after N bytes of each body      cuts=N  ... the first N times only
                      stall=N   says nothing after N bytes        stalls=N    ... the first N times only
-                     skip=N    stalls not in the first N requests
+                     skip=N    stalls not, and has no such status, in the first N requests
                      lie=N     adds N to Content-Length          gzip=1      compresses, and says so
                      flip=N    another byte at N                 flips=N     ... the first N times only
                      change=N  other bytes from the second request on, with another ETag, but for the first N
@@ -161,7 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "close" in options and self.first(key, "closes", 1):
             self.wfile = Cutter(self.wfile, int(options["close"]))
         time.sleep(int(options.get("delay", 0)) / 1000)
-        if "status" in options and self.first(key, "statuses", options.get("times")):
+        late = requests > int(options.get("skip", 0))
+        if "status" in options and late and self.first(key, "statuses", options.get("times")):
             more = {"Retry_After": options["after"]} if "after" in options else {}
             return self.answer(int(options["status"]), b"not now", **more)
         data = content(length)
