@@ -50,23 +50,27 @@ static bool download_is_at_work(const Download *d) {
         return true;
 }
 
-/* A lane that was alone leaves to the others what it cannot take yet. Its answer is given up at the new end. */
+/* A lane that was alone leaves to the others what is more than its share of the window, or they would only fetch what is
+ * behind it, at its pace. Its answer is given up at the new end. */
 static void download_share(Download *d) {
         Lane *l = &d->lanes[0];
-        size_t end = MAX_OF(l->at + 1, d->head + WINDOW);
+        size_t end = MAX_OF(l->at + 1, MIN_OF(l->at + WINDOW / (2 * d->n_lanes), d->head + WINDOW));
 
         if (l->end == d->next && l->end > end)
                 l->end = d->next = end;
 }
 
-/* As many lanes as pay. One that is too many stops by itself when its run is done. */
-static int download_adapt(Download *d, size_t size, uint64_t usec, uint64_t reader_usec) {
+/* As many lanes as pay, by what comes in over all of them: what is handed on is for long what one of them brings. One that is
+ * too many stops by itself when its run is done. */
+static int download_adapt(Download *d, uint64_t usec, uint64_t reader_usec) {
+        uint64_t came = d->report.fetched - d->counted;
         int r;
 
+        d->counted = d->report.fetched;
         if (d->no_ranges)
                 return 0;
         if (download_is_at_work(d))
-                d->n_lanes = adapt_count(&d->adapt, size, usec, reader_usec);
+                d->n_lanes = adapt_count(&d->adapt, came, usec, reader_usec);
         if (d->n_lanes > 1)
                 download_share(d);
         for (size_t i = 0; i < d->n_lanes && d->next < d->n_blocks; i++) {
@@ -103,8 +107,6 @@ static int download_run(Download *d, Error *e) {
         int r;
 
         while (d->head < d->n_blocks) {
-                size_t size = d->slots[d->head % WINDOW].filled;
-
                 if (d->slots[d->head % WINDOW].state != SLOT_FULL) {
                         if (d->failure < 0) {
                                 error_move(e, &d->error);
@@ -120,7 +122,7 @@ static int download_run(Download *d, Error *e) {
                 if (r < 0)
                         return r;
                 now = clock_monotonic();
-                r = download_adapt(d, size, now - start, now - reading);
+                r = download_adapt(d, now - start, now - reading);
                 if (r < 0)
                         return r;
                 start = now;

@@ -13,7 +13,7 @@
  *  2. A block in [head, next) is FULL, or in [at, end) of exactly one lane.
  *  3. With several lanes, a lane claims only blocks inside the window: what it asked for it can always take, and none of
  *     them waits for another. A lone lane claims all that is left, so that no question stands between two blocks, and
- *     waits for slots, its sender held back; it gives up what is beyond the window when others come.
+ *     waits for slots, its sender held back; it gives up what is beyond its share when others come.
  *  4. Only verified bytes make a slot FULL.
  */
 
@@ -71,6 +71,7 @@ struct Download {
         Slot slots[WINDOW];
         Lane lanes[LANES_MAX];
         unsigned n_lanes; /* that shall work */
+        uint64_t counted; /* of the bytes fetched, when their number was looked at last */
 
         char *etag;     /* of the first answer */
         bool changed;   /* another answer had another */
