@@ -223,7 +223,7 @@ def main():
     parser.add_argument("--build-dir", type=pathlib.Path, help="where to build; build-tests in the tree otherwise")
     options = parser.parse_args()
     host = Host([build.Builds(options.build_dir).install("gcc")])
-    host.add_disk("/opt", "3G")
+    host.add_disk("/opt", "2G")
     with host:
         world, full, updates = World(host).prepare(), {}, {}
         for kind in trees.KINDS:
