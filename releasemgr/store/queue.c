@@ -95,11 +95,14 @@ int queue_room(Queue *q, void **ret) {
 }
 
 void queue_add(Queue *q, size_t size) {
+        bool wake;
+
         q->sizes[q->put % q->capacity] = size;
         (void) pthread_mutex_lock(&q->mutex);
-        q->put++;
-        (void) pthread_cond_broadcast(&q->more);
+        wake = ++q->put % (q->capacity / 2) == 0;
         (void) pthread_mutex_unlock(&q->mutex);
+        if (wake)
+                (void) pthread_cond_broadcast(&q->more);
 }
 
 static int put(Queue *q, const void *data, size_t size, bool block) {
@@ -120,14 +123,16 @@ int queue_try_put(Queue *q, const void *data, size_t size) {
         return put(q, data, size, false);
 }
 
-/* A writer that waits is woken when half of the ring is free, so that the threads do not change places for each piece. */
 static void give_back(Queue *q, Reader *reader) {
+        bool wake;
+
         (void) pthread_mutex_lock(&q->mutex);
         reader->done++;
         reader->has = false;
-        if (queue_fill(q) <= q->capacity / 2)
-                (void) pthread_cond_signal(&q->room);
+        wake = queue_fill(q) <= q->capacity / 2;
         (void) pthread_mutex_unlock(&q->mutex);
+        if (wake)
+                (void) pthread_cond_signal(&q->room);
         if (q->on_room)
                 q->on_room(q->userdata);
 }

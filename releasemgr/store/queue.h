@@ -3,9 +3,10 @@
 /*
  * Queue: bytes from one thread to others, a bounded number of them
  *
- * One writer, and one or two readers, who each get all that was put. Pieces lie in a ring that is allocated once.
- * Either side can end it: the writer by queue_close(), after which the readers get what is left and then the end;
- * anybody by queue_abort(), after which all sides get -ECANCELED at once.
+ * One writer, and one or two readers, who each get all that was put. Pieces lie in a ring that is allocated once. Who
+ * waits is woken by the half ring, not by the piece, so that the threads do not change places for each. Either side can
+ * end it: the writer by queue_close(), after which the readers get what is left and then the end; anybody by
+ * queue_abort(), after which all sides get -ECANCELED at once.
  */
 
 #include "base/util.h"
@@ -14,8 +15,8 @@ typedef struct Queue Queue;
 
 #define QUEUE_READERS_MAX 2
 
-/* @pieces is how many pieces of @piece_size bytes it holds at most. @on_room(@userdata) is called on a reader's thread after
- * each piece taken out, and on queue_abort(): for a writer that must not block. NULL for none. */
+/* @pieces, an even number, is how many pieces of @piece_size bytes it holds at most. @on_room(@userdata) is called on a
+ * reader's thread after each piece taken out, and on queue_abort(): for a writer that must not block. NULL for none. */
 int queue_new(size_t pieces, size_t piece_size, unsigned readers, void (*on_room)(void *userdata),
                 void *userdata, Queue **ret);
 Queue *queue_free(Queue *q);
