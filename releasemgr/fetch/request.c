@@ -19,26 +19,37 @@ static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
         return size * n;
 }
 
+/* Into what the reader waits with. */
+static size_t take_direct(HttpTransfer *t, const char *data, size_t size) {
+        size = MIN_OF(size, t->wanted);
+        if (size > 0)
+                memcpy(t->into, data, size);
+        t->into += size;
+        t->wanted -= size;
+        return size;
+}
+
+/* Into the buffer. */
+static bool keep(HttpTransfer *t, const char *data, size_t size) {
+        if (!t->buffer && !(t->buffer = malloc(TRANSFER_BUFFER)))
+                return false;
+        memcpy(t->buffer + t->end, data, size);
+        t->end += size;
+        return true;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
         HttpTransfer *t = userdata;
+        size_t taken;
 
         size *= n;
-        if (!t->buffer) {
-                t->buffer = malloc(TRANSFER_BUFFER);
-                if (!t->buffer)
-                        return CURL_WRITEFUNC_ERROR;
-        }
-        if (size > TRANSFER_BUFFER - t->end && t->begin > 0) {
-                memmove(t->buffer, t->buffer + t->begin, t->end - t->begin);
-                t->end -= t->begin;
-                t->begin = 0;
-        }
-        if (size > TRANSFER_BUFFER - t->end) {
+        if (size > t->wanted + TRANSFER_BUFFER - t->end) {
                 t->paused = true;
                 return CURL_WRITEFUNC_PAUSE;
         }
-        memcpy(t->buffer + t->end, data, size);
-        t->end += size;
+        taken = take_direct(t, data, size);
+        if (taken < size && !keep(t, data + taken, size - taken))
+                return CURL_WRITEFUNC_ERROR;
         t->moved += size;
         wakeup_set(&t->wakeup);
         return size;
@@ -106,7 +117,7 @@ static int transfer_set_callbacks(HttpTransfer *t, Error *e) {
         SET(CURLOPT_WRITEDATA, t);
         SET(CURLOPT_NOSIGNAL, 1L);
         SET(CURLOPT_QUICK_EXIT, 1L); /* a cancelled request does not wait for getaddrinfo() */
-        SET(CURLOPT_BUFFERSIZE, (long) (64 * KIB));
+        SET(CURLOPT_BUFFERSIZE, (long) (128 * KIB));
         return 0;
 }
 

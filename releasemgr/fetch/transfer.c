@@ -207,27 +207,33 @@ static size_t transfer_take(HttpTransfer *t, void *data, size_t size) {
         return size;
 }
 
-ssize_t http_read(HttpTransfer *t, void *data, size_t size, Error *e) {
-        int r;
+/* Lets what comes be put right into the @size bytes at @data: as soon as some are there, how many; 0 at the end. */
+static ssize_t transfer_receive(HttpTransfer *t, void *data, size_t size, Error *e) {
+        int r = 0;
 
-        if (!t->easy)
-                return file_read(t, data, size, e);
-        for (;;) {
-                if (t->end > t->begin)
-                        return transfer_take(t, data, size);
-                if (t->paused) {
-                        t->paused = false;
-                        if (t->curl->easy_pause(t->easy, CURLPAUSE_CONT) != CURLE_OK)
-                                return error_set(e, ERROR_FAILED, -ECONNRESET, "Cannot go on reading %s",
-                                                t->shown);
+        t->into = data;
+        t->wanted = size;
+        while (r >= 0 && t->wanted == size && !t->done) {
+                if (!t->paused) {
+                        r = transfer_wait(t, e);
                         continue;
                 }
-                if (t->done)
-                        return t->result == CURLE_OK ? 0 : transfer_explain(t, e);
-                r = transfer_wait(t, e);
-                if (r < 0)
-                        return r;
+                t->paused = false;
+                if (t->curl->easy_pause(t->easy, CURLPAUSE_CONT) != CURLE_OK)
+                        r = error_set(e, ERROR_FAILED, -ECONNRESET, "Cannot go on reading %s", t->shown);
         }
+        size -= t->wanted;
+        t->wanted = 0;
+        if (r < 0 || size > 0)
+                return r < 0 ? r : (ssize_t) size;
+        return t->result == CURLE_OK ? 0 : transfer_explain(t, e);
+}
+
+ssize_t http_read(HttpTransfer *t, void *data, size_t size, Error *e) {
+        if (!t->easy)
+                return file_read(t, data, size, e);
+        return t->end > t->begin ? (ssize_t) transfer_take(t, data, size)
+                                 : transfer_receive(t, data, size, e);
 }
 
 HttpTransfer *http_close(HttpTransfer *t) {

@@ -32,6 +32,8 @@ struct HttpTransfer {
         bool done;     /* with @result */
         bool answered; /* all headers are there */
         bool paused;   /* there was no room; curl holds one piece back */
+        char *into;    /* where the reader waits for so many bytes, while nothing stands in @buffer */
+        size_t wanted;
         char *buffer;
         size_t begin, end; /* of what stands in @buffer */
 
