@@ -26,17 +26,16 @@ int make_failed(Error *e, int r, const char *path) {
         return error_errno(e, r, "Cannot write %s", path);
 }
 
-/* A mode of its own for each file costs as much as the file does, so the first one of its kind tells of all. */
-static int check_mode(Make *m, int fd, mode_t mode) {
-        bool *looked = &m->looked[mode == 0555], *narrowed = &m->narrowed[mode == 0555];
+/* A mode of its own for each entry costs as much as the entry does, so the first one of its kind tells of all. */
+static int check_mode(Make *m, unsigned kind, int parent, const char *name, mode_t mode) {
         struct stat st;
 
-        if (!*looked && fstat(fd, &st) < 0)
+        if (!m->looked[kind] && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
-        if (!*looked)
-                *narrowed = (st.st_mode & 07777) != mode;
-        *looked = true;
-        return *narrowed && fchmod(fd, mode) < 0 ? -errno : 0;
+        if (!m->looked[kind])
+                m->altered[kind] = (st.st_mode & 07777) != mode;
+        m->looked[kind] = true;
+        return m->altered[kind] && fchmodat(parent, name, mode, 0) < 0 ? -errno : 0;
 }
 
 static int make_file(Make *m, int parent, const char *name, const Entry *entry, int *ret_fd, Error *e) {
@@ -45,11 +44,17 @@ static int make_file(Make *m, int parent, const char *name, const Entry *entry, 
         int r;
 
         fd = fd_openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        r = fd < 0 ? -errno : check_mode(m, fd, mode);
+        r = fd < 0 ? -errno : check_mode(m, entry->executable, parent, name, mode);
         if (r < 0)
                 return make_failed(e, r, entry->path);
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+static int make_directory(Make *m, int parent, const char *name, const Entry *entry, Error *e) {
+        int r = mkdirat(parent, name, 0555) < 0 ? -errno : check_mode(m, 2, parent, name, 0555);
+
+        return r < 0 ? make_failed(e, r, entry->path) : 0;
 }
 
 static int make_hardlink(Make *m, int parent, const char *name, const Entry *entry, Error *e) {
@@ -75,7 +80,7 @@ static int make_hardlink(Make *m, int parent, const char *name, const Entry *ent
 
 int make_entry(Make *m, const Entry *entry, int *ret_fd, Error *e) {
         const char *name;
-        int parent = beneath_parent(&m->parent, entry->path, &name), r;
+        int parent = beneath_parent(&m->parent, entry->path, &name);
 
         *ret_fd = -1;
         if (parent < 0)
@@ -84,9 +89,7 @@ int make_entry(Make *m, const Entry *entry, int *ret_fd, Error *e) {
                 return make_file(m, parent, name, entry, ret_fd, e);
         if (entry->type == ENTRY_HARDLINK)
                 return make_hardlink(m, parent, name, entry, e);
-        if (entry->type == ENTRY_SYMLINK)
-                r = symlinkat(entry->link, parent, name);
-        else
-                r = mkdirat(parent, name, 0755);
-        return r < 0 ? make_failed(e, -errno, entry->path) : 0;
+        if (entry->type == ENTRY_DIRECTORY)
+                return make_directory(m, parent, name, entry, e);
+        return symlinkat(entry->link, parent, name) < 0 ? make_failed(e, -errno, entry->path) : 0;
 }

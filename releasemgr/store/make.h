@@ -10,14 +10,16 @@
 typedef struct Make {
         int dirfd;
         BeneathParent parent;
-        bool looked[2], narrowed[2]; /* whether a umask or an ACL takes from what we ask for: for files, for programs */
+        bool looked[3], altered[3]; /* whether the parent's ACL or set-group-ID bit alters the mode that we ask for: of
+                                       files, programs, directories */
 } Make;
 
 #define MAKE_INIT(fd_) ((Make){.dirfd = (fd_), .parent = BENEATH_PARENT_INIT(fd_)})
 
 void make_clear(Make *m);
 
-/* Makes @entry, which was not there. A file is empty at first: @ret_fd is its descriptor, the caller's, and -1 for
+/* Makes @entry, which was not there, without the right to write for anybody: only who may write all the same (root) can
+ * make entries in a directory. A file is empty at first: @ret_fd is its descriptor, the caller's, and -1 for
  * everything else. Errors as below. */
 int make_entry(Make *m, const Entry *entry, int *ret_fd, Error *e);
 

@@ -60,7 +60,8 @@ char *shared_place(char *const *shared, const char *path) {
         return text_format("%s%s", shared_relation(shared, path) > 0 ? RELEASE_SHARED "/" : "", path);
 }
 
-/* Makes the directories above @path, as far as they are missing, never through a link. */
+/* Makes the directories above @path, as far as they are missing, never through a link: for @owner, or as a release has
+ * them. */
 static int make_parents(int dirfd, const char *path, const struct stat *owner, Error *e) {
         for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
                 _cleanup_free_ char *parent = strndup(path, slash - path);
@@ -75,7 +76,7 @@ static int make_parents(int dirfd, const char *path, const struct stat *owner, E
                         return error_errno(e, fd,
                                         "Cannot open the directory %s, in which a Shared= path stands",
                                         parent);
-                if (mkdirat(dirfd, parent, 0755) < 0 ||
+                if (mkdirat(dirfd, parent, owner ? 0755 : 0555) < 0 ||
                                 (owner && fchownat(dirfd, parent, owner->st_uid, owner->st_gid,
                                                           AT_SYMLINK_NOFOLLOW) < 0))
                         return error_errno(e, -errno, "Cannot make the directory %s", parent);

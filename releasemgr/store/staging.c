@@ -10,7 +10,6 @@
 #include "store/beneath.h"
 #include "store/shared.h"
 #include "store/staging.h"
-#include "store/walk.h"
 #include "store/work.h"
 
 static char *staging_name(const char *id, const char *version) {
@@ -124,9 +123,11 @@ static int write_facts(const Seal *s, int dirfd, char **shared, Error *e) {
         return r < 0 ? r : release_info_write(dirfd, &info, e);
 }
 
-/* Files were made without the right to write; directories needed it until now. */
-static int protect(int fd, const char *path, void *userdata _unused_, Error *e) {
-        return fchmod(fd, 0555) < 0 ? error_errno(e, -errno, "Cannot protect %s", path) : 0;
+/* The two directories that no entry stands for. */
+static int protect(int dirfd, Error *e) {
+        if (fchmodat(dirfd, RELEASE_DIRECTORY, 0555, 0) < 0 || fchmod(dirfd, 0555) < 0)
+                return error_errno(e, -errno, "Cannot protect the release");
+        return 0;
 }
 
 /* The one sync. shared/ may be a mount of its own. */
@@ -150,8 +151,7 @@ static int seal(Work *w _unused_, void *userdata, Error *e) {
         if (dirfd < 0)
                 return error_errno(e, dirfd, "Cannot open the staging directory %s", s->name);
         if ((r = shared_link(dirfd, store_shared_dirfd(s->store), s->shared, &shared, e)) < 0 ||
-                        (r = write_facts(s, dirfd, shared, e)) < 0 ||
-                        (r = walk_directories(dirfd, protect, NULL, e)) < 0)
+                        (r = write_facts(s, dirfd, shared, e)) < 0 || (r = protect(dirfd, e)) < 0)
                 return r;
         r = sync_all(s, dirfd, e);
         if (r < 0)

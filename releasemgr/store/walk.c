@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -115,69 +114,6 @@ int walk_tree(int dirfd, bool skip_own, WalkVisit visit, void *userdata, Error *
                 return error_errno(e, -errno, "Cannot look at the directory");
         w.device = st.st_dev;
         r = walk_directory(&w, dirfd, e);
-        text_clear(&w.path);
-        return r;
-}
-
-typedef struct Descent {
-        int (*visit)(int fd, const char *path, void *userdata, Error *e);
-        void *userdata;
-        Text path;
-        unsigned depth;
-} Descent;
-
-static void closedir_p(DIR **d) {
-        if (*d)
-                closedir(*d);
-}
-
-static int descend(Descent *w, int dirfd, const char *name, Error *e);
-
-static int descend_into(Descent *w, DIR *d, Error *e) {
-        size_t length = w->path.size;
-        struct dirent *entry;
-        int r = 0;
-
-        while (r >= 0 && (errno = 0, entry = readdir(d))) {
-                const char *name = entry->d_name;
-
-                if (streq(name, ".") || streq(name, "..") ||
-                                (entry->d_type == DT_UNKNOWN ? !is_directory(dirfd(d), name)
-                                                             : entry->d_type != DT_DIR))
-                        continue;
-                r = text_addf(&w->path, "%s%s", length ? "/" : "", name);
-                if (r >= 0)
-                        r = descend(w, dirfd(d), name, e);
-                w->path.size = length;
-                w->path.data[length] = 0;
-        }
-        return r >= 0 && errno != 0 ? error_errno(e, -errno, "Cannot list the directory %s", w->path.data)
-                                    : r;
-}
-
-static int descend(Descent *w, int dirfd, const char *name, Error *e) {
-        int r, fd = fd_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        _cleanup_(closedir_p) DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-        if (!d) {
-                r = -errno;
-                fd_close(fd);
-                return error_errno(e, r, "Cannot open the directory %s", w->path.data);
-        }
-        if (++w->depth > DEPTH_MAX)
-                return error_set(e, ERROR_FAILED, -ELOOP, "%s is nested too deep", w->path.data);
-        r = descend_into(w, d, e);
-        w->depth--;
-        return r < 0 ? r : w->visit(fd, w->path.data, w->userdata, e);
-}
-
-int walk_directories(int dirfd, int (*visit)(int fd, const char *path, void *userdata, Error *e),
-                void *userdata, Error *e) {
-        Descent w = {.visit = visit, .userdata = userdata};
-        int r = text_adds(&w.path, "");
-
-        if (r >= 0)
-                r = descend(&w, dirfd, ".", e);
         text_clear(&w.path);
         return r;
 }

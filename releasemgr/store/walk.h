@@ -19,8 +19,3 @@ typedef int (*WalkVisit)(int dirfd, const char *name, const char *path, const st
 /* Does not follow symlinks, does not cross into other file systems (-EXDEV). .releasemgr at the top is not visited where
  * @skip_own is set. */
 int walk_tree(int dirfd, bool skip_own, WalkVisit visit, void *userdata, Error *e);
-
-/* Visits only directories, each behind what is in it and @dirfd itself as the last, in no other order. @fd is the
- * directory, @path as above; "" for @dirfd. Without a look at any file: several times faster. */
-int walk_directories(int dirfd, int (*visit)(int fd, const char *path, void *userdata, Error *e),
-                void *userdata, Error *e);
