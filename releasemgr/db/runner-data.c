@@ -127,10 +127,13 @@ int run_is_unsafe(Run *run, const Work *w, Error *e) {
 static bool keeps_innodb(const Run *run, const Work *w) {
         static const char *const others[] = {"ENGINE", "LIKE", "SELECT", NULL};
         Lexer l = lexer_init(w->statement->text, w->statement->size, run->script.mode);
+        Token t = lexer_next_word(&l);
 
         if (w->j.renames || w->j.n_objects != 1 || run->dirty || !run->o->guard->innodb)
                 return false;
-        for (Token t = lexer_next_word(&l); t.kind != TOKEN_END; t = lexer_next_word(&l))
+        if (token_is(&t, "SET")) /* STATEMENT: it may be another default */
+                return false;
+        for (; t.kind != TOKEN_END; t = lexer_next_word(&l))
                 if (token_is_any(&t, others))
                         return false;
         return true;

@@ -479,6 +479,19 @@ def test_what_cannot_be_told_is_asked(migrator):
     assert "no statement of the migration 1 is in doubt" in migrator.refused(1, "resolve", "1", "--applied")
 
 
+def kill_in(migrator, statement):
+    """Applies, and kills the program and its session while the server is in @statement."""
+    runner = migrator.spawn("apply")
+    question = f"SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE '{statement}'"
+    wait_for(migrator.server, question.replace("SELECT id", "SELECT COUNT(*)"), "1")
+    runner.kill()
+    runner.communicate()
+    migrator.server.feed(f"KILL {migrator.server.value(question)}")
+
+
+SLOW = "UPDATE t SET a = a + 1 WHERE SLEEP(20) = 0;"
+
+
 def wait_for(server, question, answer, seconds=120):
     deadline = time.monotonic() + seconds
     while server.value(question) != answer:
@@ -897,18 +910,16 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(migrator):
     assert migrator.server.value("SELECT a FROM t") == "2"
 
 
-def test_tables_without_transactions_are_asked_about(migrator):
-    migrator.write("1_a.sql", "CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1);"
-                              "UPDATE t SET a = a + 1 WHERE SLEEP(20) = 0;")
-    runner = migrator.spawn("apply")
-    question = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'UPDATE t%SLEEP%'"
-    wait_for(migrator.server, question.replace("SELECT id", "SELECT COUNT(*)"), "1")
-    runner.kill()
-    runner.communicate()
-    migrator.server.feed(f"KILL {migrator.server.value(question)}")
+@pytest.mark.parametrize("create", [
+    "CREATE TABLE t (a INT) ENGINE=MyISAM;",
+    "SET STATEMENT default_storage_engine=MyISAM FOR CREATE TABLE t (a INT);",
+])
+def test_tables_without_transactions_are_asked_about(migrator, create):
+    migrator.write("1_a.sql", f"{create} INSERT INTO t VALUES (1); {SLOW}")
+    kill_in(migrator, "UPDATE t%SLEEP%")
     assert "ended in statement 3" in migrator.refused(6, "apply")
     migrator.run("resolve", "1", "--not-applied")
-    migrator.write("1_a.sql", "CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1); UPDATE t SET a = 7;")
+    migrator.write("1_a.sql", f"{create} INSERT INTO t VALUES (1); UPDATE t SET a = 7;")
     migrator.run("apply")
     assert migrator.server.value("SELECT a FROM t") == "7"
 
