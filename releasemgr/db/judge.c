@@ -303,7 +303,7 @@ static bool is_swap(const Judgement *j) {
                 if (!left)
                         return false;
         }
-        return j->n_objects > 0;
+        return j->n_objects > 2; /* one alone goes into another database */
 }
 
 /* RENAME TABLE a TO b [, c TO d]; RENAME USER is opaque. */

@@ -46,6 +46,7 @@ static void test_tables(void **state _unused_) {
         check("RENAME TABLE a TO b, c.d TO e", "schema", "dcr", "a b c.d e");
         check("RENAME TABLE a TO old, b TO a", "schema", "dcr", "a old b a");
         check("RENAME TABLE a TO x, b TO a, x TO b", "opaque", "dcr", "a x b a x b");
+        check("RENAME TABLE a TO c.a", "schema", "dcr", "a c.a");
         check("DROP TABLE IF EXISTS a, b.c", "schema", "d", "a b.c");
         check("TRUNCATE TABLE t", "opaque", "d", "t");
         check("CREATE UNIQUE INDEX i USING BTREE ON t (a)", "schema", "a", "t");
