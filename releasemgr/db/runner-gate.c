@@ -78,10 +78,11 @@ static int gate_alter(Run *run, Work *w, Error *e) {
         int r;
 
         r = has_more_rows(run, table, 0, e);
-        if (r > 0)
-                r = made_now(run, table, e) == 0;
         if (r <= 0)
                 return r;
+        r = made_now(run, table, e);
+        if (r != 0)
+                return r < 0 ? r : 0;
         if (marks->allow_copy) {
                 r = marks->max_rows == UINT64_MAX ? 0 : has_more_rows(run, table, marks->max_rows, e);
                 if (r <= 0)

@@ -400,6 +400,11 @@ def test_runners_at_once_run_each_statement_once(migrator, n):
     assert rows == [1, 2] + [10 * i for i in range(2, 12)]
 
 
+def through(migrator, wire):
+    migrator.configure(Host="127.0.0.1", Port=wire.port, Tls="off", TlsCaFile=None)
+    return wire
+
+
 def test_the_lock_is_waited_for_and_its_holder_named(migrator):
     import pymysql
 
@@ -430,6 +435,16 @@ def test_what_would_copy_is_refused(migrator):
     migrator.write("2_copy.sql", "-- releasemgr: allow-copy max-rows=100000\nALTER TABLE big MODIFY a BIGINT;")
     migrator.run("apply")
     assert migrator.server.value("SHOW COLUMNS FROM big LIKE 'a'").startswith("a")
+
+
+def test_a_table_is_new_only_where_that_is_known(migrator):
+    """The question whether it is fails."""
+    first_release(migrator, BIG, ROWS)
+    migrator.write("2_copy.sql", "ALTER TABLE big MODIFY a BIGINT;")
+    wire = through(migrator, Wire(migrator.server.port, change=lambda packet: packet.replace(b"s.made", b"s.none")))
+    assert "Unknown column 's.none'" in migrator.refused(1, "apply")
+    assert migrator.server.query("SHOW COLUMNS FROM big LIKE 'a'")[0][1] == "int(11)"
+    wire.close()
 
 
 def test_what_is_instant_or_online_is_done(migrator):
@@ -727,25 +742,23 @@ def test_a_server_that_is_read_only_is_refused(migrator):
 
 
 class Greeter(Wire):
-    """Between client and server, it changes the greeting: @change takes the version and the session's id."""
+    """Between client and server, it changes the greeting: @greet takes the version and the session's id."""
 
-    def __init__(self, port, change):
+    def __init__(self, port, greet):
         super().__init__(port)
-        self.change = change
+        self.greet = greet
 
     def _downward(self, client, server):
         greeting = server.recv(65536)
         end = greeting.index(b"\0", 5)
-        version, session = self.change(greeting[5:end], int.from_bytes(greeting[end + 1:end + 5], "little"))
+        version, session = self.greet(greeting[5:end], int.from_bytes(greeting[end + 1:end + 5], "little"))
         body = greeting[4:5] + version + b"\0" + session.to_bytes(4, "little") + greeting[end + 5:]
         client.sendall(len(body).to_bytes(3, "little") + greeting[3:4] + body)
         super()._downward(client, server)
 
 
-def behind(migrator, change):
-    greeter = Greeter(migrator.server.port, change)
-    migrator.configure(Host="127.0.0.1", Port=greeter.port, Tls="off", TlsCaFile=None)
-    return greeter
+def behind(migrator, greet):
+    return through(migrator, Greeter(migrator.server.port, greet))
 
 
 def test_a_proxy_that_shares_sessions_is_refused(migrator):

@@ -6,13 +6,14 @@ import threading
 
 
 class Wire:
-    """@act(n) is called with the number of each packet before it is sent on, and @answered(n) before the first byte of
-    what the server says next."""
+    """@before(n) is called with the number of each packet before it is sent on, and @after(n) before the first byte of
+    what the server says next. Sent on is what @change(packet) returns, which is as long."""
 
-    def __init__(self, port, before=lambda n: None, after=lambda n: None):
+    def __init__(self, port, before=lambda n: None, after=lambda n: None, change=lambda packet: packet):
         self.port_behind = port
         self.before = before
         self.after = after
+        self.change = change
         self.packets = 0
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -66,7 +67,7 @@ class Wire:
                     self.packets += 1
                     n = self.packets
                 self.before(n)
-                server.sendall(header + body)
+                server.sendall(header + self.change(body))
         except OSError:
             pass
         _close(client, server)
