@@ -147,18 +147,29 @@ int guard_open(const SqlOptions *options, GuardNeed need, uint64_t deadline, Gua
         }
 }
 
-/* Who has the lock, for people. */
-static char *lock_holder(Guard *g) {
-        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+/* Hands on what was made for people: NULL where memory ran out. */
+static int tell(char *text, char **ret) {
+        *ret = text;
+        return text ? 0 : -ENOMEM;
+}
 
-        if (sql_select(g->sql, &rows, NULL,
-                            "SELECT id, user, host FROM information_schema.PROCESSLIST WHERE id = "
-                            "IS_USED_LOCK(%s)",
-                            g->lock) < 0 ||
-                        sql_result_rows(rows) == 0)
-                return strdup("another session holds the lock of the database");
-        return text_format("connection %s (%s from %s) holds the lock of the database",
-                        sql_result_get(rows, 0, 0), sql_result_get(rows, 0, 1), sql_result_get(rows, 0, 2));
+/* Who has the lock, for people. */
+static int lock_holder(Guard *g, char **ret) {
+        _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
+        int r;
+
+        r = sql_select(g->sql, &rows, NULL,
+                        "SELECT id, user, host FROM information_schema.PROCESSLIST WHERE id = "
+                        "IS_USED_LOCK(%s)",
+                        g->lock);
+        if (r == -ECANCELED)
+                return r;
+        if (r < 0 || sql_result_rows(rows) == 0)
+                return tell(strdup("another session holds the lock of the database"), ret);
+        return tell(text_format("connection %s (%s from %s) holds the lock of the database",
+                                    sql_result_get(rows, 0, 0), sql_result_get(rows, 0, 1),
+                                    sql_result_get(rows, 0, 2)),
+                        ret);
 }
 
 int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata, Error *e) {
@@ -174,9 +185,9 @@ int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata
                         g->locked = true;
                         return 0;
                 }
-                holder = lock_holder(g);
-                if (!holder)
-                        return -ENOMEM;
+                r = lock_holder(g, &holder);
+                if (r < 0)
+                        return r;
                 if (clock_monotonic() >= deadline) {
                         r = error_set(e, ERROR_LOCKED, -EBUSY, "%s", holder);
                         return error_hint(e, r, "Another runner is at work; wait for it to end.");
@@ -188,7 +199,7 @@ int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata
 
 /* LOCK TABLES and FLUSH TABLES WITH READ LOCK need no transaction, and the server does not tell who holds them: most often it
  * is a session that does nothing else. */
-static char *idle_sessions(const Guard *g) {
+static int idle_sessions(const Guard *g, char **ret) {
         _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
         _cleanup_text_ Text t = TEXT_INIT;
         int r;
@@ -196,8 +207,10 @@ static char *idle_sessions(const Guard *g) {
         r = sql_select(g->sql, &rows, NULL,
                         "SELECT id, user, host, time FROM information_schema.PROCESSLIST WHERE command = "
                         "'Sleep' AND id <> CONNECTION_ID() ORDER BY time DESC, id LIMIT 3");
+        if (r == -ECANCELED)
+                return r;
         if (r < 0 || sql_result_rows(rows) == 0)
-                return strdup("blocked by a session that holds a lock on the table");
+                return tell(strdup("blocked by a session that holds a lock on the table"), ret);
         r = text_adds(&t,
                         "blocked by a session that holds a lock on the table, perhaps one of those that are "
                         "idle: ");
@@ -205,10 +218,10 @@ static char *idle_sessions(const Guard *g) {
                 r = text_addf(&t, "%sconnection %s (%s from %s, for %s s)", i > 0 ? ", " : "",
                                 sql_result_get(rows, i, 0), sql_result_get(rows, i, 1),
                                 sql_result_get(rows, i, 2), sql_result_get(rows, i, 3));
-        return r < 0 ? NULL : text_take(&t);
+        return r < 0 ? r : tell(text_take(&t), ret);
 }
 
-char *guard_blockers(const Guard *g) {
+int guard_blockers(const Guard *g, char **ret) {
         _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
         _cleanup_text_ Text t = TEXT_INIT;
         int r;
@@ -218,17 +231,19 @@ char *guard_blockers(const Guard *g) {
                         "FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p "
                         "ON p.id = t.trx_mysql_thread_id WHERE p.id <> CONNECTION_ID() ORDER BY "
                         "t.trx_started LIMIT 3");
+        if (r == -ECANCELED)
+                return r;
         if (r == -EREMOTEIO)
-                return strdup("blocked; the right PROCESS is needed to see by whom");
+                return tell(strdup("blocked; the right PROCESS is needed to see by whom"), ret);
         if (r < 0 || sql_result_rows(rows) == 0)
-                return idle_sessions(g);
+                return idle_sessions(g, ret);
         r = text_adds(&t, "blocked, the oldest open transactions are: ");
         for (size_t i = 0; r >= 0 && i < sql_result_rows(rows); i++)
                 r = text_addf(&t, "%sconnection %s (%s from %s, open for %s s, %s)", i > 0 ? ", " : "",
                                 sql_result_get(rows, i, 0), sql_result_get(rows, i, 1),
                                 sql_result_get(rows, i, 2), sql_result_get(rows, i, 3),
                                 sql_result_get(rows, i, 4));
-        return r < 0 ? NULL : text_take(&t);
+        return r < 0 ? r : tell(text_take(&t), ret);
 }
 
 uint64_t guard_pause(void) {

@@ -39,8 +39,9 @@ int guard_open(const SqlOptions *options, GuardNeed need, uint64_t deadline, Gua
 /* Takes the lock: 0, or -EBUSY (ERROR_LOCKED) where @deadline passed while somebody else held it. */
 int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata, Error *e);
 
-/* Who may hold the lock that a statement did not get, for people. Owned by the caller; NULL: no memory. */
-char *guard_blockers(const Guard *g);
+/* Who may hold the lock that a statement did not get, for people and as far as it can be told: 0, -ECANCELED or -ENOMEM.
+ * @ret is owned by the caller. */
+int guard_blockers(const Guard *g, char **ret);
 
 /* How long to wait until the statement is tried again: not the same for all who do. */
 uint64_t guard_pause(void);

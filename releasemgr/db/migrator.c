@@ -93,14 +93,15 @@ int migrator_end(Migrator *m, int r) {
 /* Waits for a lock that somebody else holds. The session goes first: whoever has the lock may want one of ours. The time is
  * counted from when the same statement first missed one: those before it, in its transaction, may be done again and again. */
 static int wait_for_locks(Migrator *m, Error *e) {
-        _cleanup_free_ char *blockers = guard_blockers(&m->guard);
         uint64_t now = clock_monotonic(), pause = guard_pause();
+        _cleanup_free_ char *blockers = NULL;
         MigratorProgress p = m->at;
         int r;
 
+        r = guard_blockers(&m->guard, &blockers);
         guard_close(&m->guard);
-        if (!blockers)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         if (m->blocked_usec == 0 || p.migration != m->blocked_at.migration ||
                         p.statement != m->blocked_at.statement)
                 m->blocked_usec = now;

@@ -227,12 +227,13 @@ int run_send_inside(Run *run, const Work *w, Error *e) {
 }
 
 int run_wait_for_lock(Run *run, const Work *w, uint64_t deadline, Error *e) {
-        _cleanup_free_ char *blockers = guard_blockers(run->o->guard);
+        _cleanup_free_ char *blockers = NULL;
         uint64_t pause = guard_pause();
         int r;
 
-        if (!blockers)
-                return -ENOMEM;
+        r = guard_blockers(run->o->guard, &blockers);
+        if (r < 0)
+                return r;
         if (clock_monotonic() + pause >= deadline) {
                 r = error_set(e, ERROR_FAILED, -EBUSY,
                                 "%s:%u: statement %u could not get its locks in time: %s", run->m->path,

@@ -627,6 +627,42 @@ def test_whatever_needs_a_lock_waits_for_it(migrator, text):
     assert set(map(tuple, migrator.server.query("SELECT state FROM releasemgr_statement"))) == {("done",)}
 
 
+@pytest.mark.parametrize("locks, text, question", [
+    (["BEGIN", "SELECT COUNT(*) FROM big"], "ALTER TABLE big ADD COLUMN c INT;", b"INNODB_TRX"),
+    (["LOCK TABLES big WRITE"], "BEGIN; UPDATE big SET a = 7; COMMIT;", b"INNODB_TRX"),
+    (["FLUSH TABLES WITH READ LOCK"], "ALTER TABLE big ADD COLUMN c INT;", b"'Sleep'"),
+    (["SELECT GET_LOCK('releasemgr:shop', 5)"], "SELECT 1;", b"IS_USED_LOCK"),
+])
+def test_ctrl_c_ends_the_look_for_who_blocks(migrator, locks, text, question):
+    import pymysql
+
+    asked, over = threading.Event(), threading.Event()
+
+    def hold(packet):
+        if question in packet:
+            asked.set()
+            over.wait()
+        return packet
+
+    first_release(migrator, BIG, ROWS)
+    migrator.write("2_more.sql", text)
+    wire = through(migrator, Wire(migrator.server.port, change=hold))
+    with contextlib.closing(pymysql.connect(unix_socket=str(migrator.server.socket), user="root",
+                                            database="shop")) as blocker, blocker.cursor() as cursor:
+        for lock in locks:
+            cursor.execute(lock)
+        runner = migrator.spawn("apply")
+        try:
+            assert asked.wait(120)
+            runner.send_signal(signal.SIGINT)
+            assert runner.wait(30) == 1
+        finally:
+            runner.kill()
+            runner.communicate()
+            over.set()
+            wire.close()
+
+
 def test_who_blocks_is_named_at_the_deadline(migrator):
     import pymysql
 
