@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/version.h"
+#include "db/fingerprint.h"
 #include "db/migrator-internal.h"
 
 typedef struct Tool {
@@ -226,14 +227,32 @@ typedef struct Resolving {
         bool applied;
 } Resolving;
 
+/* The statement of a migration that may be in doubt: 1 where there is one. Of those behind it there are at most tables that
+ * were announced; what becomes of these is told by a look. */
+static int find_doubt(Migrator *m, const char *version, unsigned *ret, Error *e) {
+        StatementRecord *statements = NULL;
+        char none[DIGEST_TEXT_MAX];
+        size_t n = 0, i = 0;
+        int r;
+
+        r = fingerprint_of_none(none);
+        if (r >= 0)
+                r = records_read_statements(m->guard.sql, m->guard.database, version, &statements, &n, e);
+        if (r < 0)
+                return r;
+        while (i < n && (statements[i].done || (statements[i].looked && streq(statements[i].looked, none))))
+                i++;
+        if (i < n)
+                *ret = statements[i].number;
+        statement_records_free(statements, n);
+        return i < n;
+}
+
 static int resolve_one(Migrator *m, void *userdata, Error *e) {
         _cleanup_free_ char *version = NULL;
         _cleanup_records_ Records records = {0};
-        StatementRecord *statements = NULL;
         const Resolving *v = userdata;
-        size_t n = 0, i = 0;
-        bool open;
-        unsigned number;
+        unsigned number = 0;
         int r;
 
         version = sql_quote(v->version, strlen(v->version));
@@ -241,15 +260,10 @@ static int resolve_one(Migrator *m, void *userdata, Error *e) {
                 return -ENOMEM;
         r = migrator_begin(m, &records, e);
         if (r >= 0)
-                r = records_read_statements(m->guard.sql, m->guard.database, v->version, &statements, &n, e);
+                r = find_doubt(m, v->version, &number, e);
         if (r < 0)
                 return r;
-        while (i < n && statements[i].done) /* behind it only tables can stand that were announced */
-                i++;
-        open = i < n;
-        number = open ? statements[i].number : 0;
-        statement_records_free(statements, n);
-        if (!open) {
+        if (r == 0) {
                 r = error_set(e, ERROR_FAILED, -ENOENT, "no statement of the migration %s is in doubt",
                                 v->version);
                 return error_hint(e, r, "\"releasemgr migrate status\" shows where migrations stand.");

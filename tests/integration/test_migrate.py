@@ -507,6 +507,30 @@ def kill_in(migrator, statement):
 SLOW = "UPDATE t SET a = a + 1 WHERE SLEEP(20) = 0;"
 
 
+def test_what_is_only_announced_is_in_no_doubt(migrator):
+    migrator.write("1_a.sql", f"CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1); {SLOW} CREATE TABLE u (a INT);")
+    migrator.write("2_b.sql", "CREATE TABLE v (a INT);")
+    kill_in(migrator, "UPDATE t%SLEEP%")
+    assert migrator.server.value("SELECT COUNT(*) FROM releasemgr_statement WHERE made IN ('u', 'v')") == "2"
+    migrator.run("resolve", "1", "--applied")
+    for version in ["1", "2"]:
+        assert "is in doubt" in migrator.refused(1, "resolve", version, "--applied")
+    migrator.run("apply")
+    assert migrator.server.query("SHOW TABLES WHERE Tables_in_shop NOT LIKE 'releasemgr%'") == [["t"], ["u"], ["v"]]
+
+
+def test_tables_of_which_some_are_gone_are_asked_about(migrator):
+    first_release(migrator, "CREATE TABLE a (i INT); CREATE TABLE b (i INT);")
+    text = "-- releasemgr: destructive\nDROP TABLE a, b;"
+    migrator.write("2_drop.sql", text + "SELECT nothing;")
+    migrator.refused(1, "apply")
+    migrator.server.feed("CREATE TABLE b (i INT); UPDATE releasemgr_statement SET state = 'started' WHERE version = '2'")
+    migrator.write("2_drop.sql", text)
+    assert "ended in statement 1" in migrator.refused(6, "apply")
+    migrator.run("resolve", "2", "--applied")
+    migrator.run("apply")
+
+
 def wait_for(server, question, answer, seconds=120):
     deadline = time.monotonic() + seconds
     while server.value(question) != answer:
