@@ -44,6 +44,7 @@ typedef enum Flush {
         FLUSH_CLOSE,  /* commits it; autocommit is on afterwards */
         FLUSH_OPEN,   /* commits it; what comes next waits for the next flush */
         FLUSH_INSIDE, /* in the file's own transaction */
+        FLUSH_APART,  /* commits it before one, where the file has autocommit off */
 } Flush;
 
 /* Writes the backlog, after seeing that the lock is ours. When that fails it is dropped: what it tells of is gone, too, or

@@ -24,6 +24,7 @@ static const char *end(Flush how) {
         case FLUSH_CLOSE:
                 return "COMMIT; SET autocommit = 1;";
         case FLUSH_OPEN:
+        case FLUSH_APART:
                 return "COMMIT;";
         default:
                 return "";

@@ -235,6 +235,17 @@ static int run_follow_mode(Run *run, const Statement *s, Error *e) {
         return 0;
 }
 
+/* Where the file's own transaction has ended, so have its records. With autocommit off the next statement begins another,
+ * which must not hold what was done before it. */
+static int run_leave_transaction(Run *run, Error *e) {
+        bool inside = run_is_inside(run);
+
+        if (inside && sql_in_transaction(run->sql))
+                return 0;
+        backlog_drop(&run->inside);
+        return inside && !backlog_is_empty(&run->state->backlog) ? run_flush(run, FLUSH_APART, e) : 0;
+}
+
 static int run_statement(Run *run, const Statement *s, Error *e) {
         _cleanup_(work_clear) Work w = {.statement = s};
         const StatementRecord *known = run_known(run, s->number);
@@ -264,8 +275,8 @@ static int run_statement(Run *run, const Statement *s, Error *e) {
                 if (r >= 0)
                         run_report(run, s->number, true, clock_monotonic() - start);
         }
-        if (r >= 0 && !run_is_inside(run))
-                backlog_drop(&run->inside);
+        if (r >= 0)
+                r = run_leave_transaction(run, e);
         return r < 0 ? r : run_follow_mode(run, s, e);
 }
 

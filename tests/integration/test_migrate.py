@@ -531,6 +531,21 @@ def test_tables_of_which_some_are_gone_are_asked_about(migrator):
     migrator.run("apply")
 
 
+@pytest.mark.parametrize("text", [
+    "TRUNCATE u; SET autocommit = 0;",
+    "SET autocommit = 0; TRUNCATE u;",
+    "SET autocommit = 0; TRUNCATE u; INSERT INTO t VALUES (5); ROLLBACK;",
+])
+def test_what_was_done_before_the_files_own_transaction_stays_recorded(migrator, text):
+    begin = f"CREATE TABLE t (a INT); CREATE TABLE u (a INT); INSERT INTO t VALUES (1); {text}"
+    end = "COMMIT; SET autocommit = 1;"
+    migrator.write("1_a.sql", begin + SLOW + end)
+    kill_in(migrator, "UPDATE t%SLEEP%")
+    migrator.write("1_a.sql", begin + "UPDATE t SET a = a + 1;" + end)
+    migrator.run("apply")
+    assert migrator.server.query("SELECT a FROM t") == [["2"]]
+
+
 def wait_for(server, question, answer, seconds=120):
     deadline = time.monotonic() + seconds
     while server.value(question) != answer:
