@@ -63,14 +63,15 @@ static void download_share(Download *d) {
 /* As many lanes as pay, by what comes in over all of them: what is handed on is for long what one of them brings. One that is
  * too many stops by itself when its run is done. */
 static int download_adapt(Download *d, uint64_t usec, uint64_t reader_usec) {
-        uint64_t came = d->report.fetched - d->counted;
+        uint64_t came = d->report.fetched - d->counted, held = source_held_usec(d->source) - d->held_usec;
         int r;
 
-        d->counted = d->report.fetched;
+        d->counted += came;
+        d->held_usec += held;
         if (d->no_ranges)
                 return 0;
         if (download_is_at_work(d))
-                d->n_lanes = adapt_count(&d->adapt, came, usec, reader_usec);
+                d->n_lanes = adapt_count(&d->adapt, came, usec, reader_usec + held);
         if (d->n_lanes > 1)
                 download_share(d);
         for (size_t i = 0; i < d->n_lanes && d->next < d->n_blocks; i++) {
@@ -175,6 +176,7 @@ static int download_new(Source *s, const DownloadFile *file, const DownloadOptio
         if (!d)
                 return -ENOMEM;
         d->source = s;
+        d->held_usec = source_held_usec(s);
         d->file = file;
         d->options = options;
         d->partial = PARTIAL_INIT;

@@ -70,8 +70,9 @@ struct Download {
         size_t next;
         Slot slots[WINDOW];
         Lane lanes[LANES_MAX];
-        unsigned n_lanes; /* that shall work */
-        uint64_t counted; /* of the bytes fetched, when their number was looked at last */
+        unsigned n_lanes;   /* that shall work */
+        uint64_t counted;   /* of the bytes fetched, when their number was looked at last */
+        uint64_t held_usec; /* by the source's rate, likewise: more connections are no help against it */
 
         char *etag;     /* of the first answer */
         bool changed;   /* another answer had another */

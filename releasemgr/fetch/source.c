@@ -21,6 +21,7 @@ struct Source {
         char *base;            /* without a slash at its end */
         char *shown;
         uint64_t rate_usec; /* clock_monotonic() at which the bytes read so far have earned their time */
+        uint64_t held_usec; /* that were waited for it */
 };
 
 static int copy_text(const char **text) {
@@ -249,7 +250,12 @@ static int source_keep_rate(Source *s, size_t size) {
         uint64_t now = clock_monotonic();
 
         s->rate_usec = MAX_OF(s->rate_usec, now) + size * USEC_PER_SEC / s->options.max_rate;
+        s->held_usec += s->rate_usec - now;
         return fiber_sleep(s->rate_usec - now);
+}
+
+uint64_t source_held_usec(const Source *s) {
+        return s->held_usec;
 }
 
 ssize_t source_read(Source *s, HttpTransfer *t, void *data, size_t size, Error *e) {

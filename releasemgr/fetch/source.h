@@ -66,6 +66,9 @@ int source_open(Source *s, const char *path, uint64_t offset, uint64_t size, Htt
 /* As http_read(), at the source's rate. Suspends. */
 ssize_t source_read(Source *s, HttpTransfer *t, void *data, size_t size, Error *e);
 
+/* So long the rate has held back who read, in all. */
+uint64_t source_held_usec(const Source *s);
+
 /* Whether what failed with @r may go well the next time. No I/O. */
 bool source_may_retry(int r);
 

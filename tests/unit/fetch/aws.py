@@ -7,6 +7,7 @@ ends with its standard input. Signatures are checked here as AWS's documentation
               moved           the same, with a redirect to where a signature for another host is of no use
               skewed          its clock is an hour ahead
               closed          403 for what is missing
+              curt            us-east-1; no answer has more than 4 MiB, whatever it says
     keys      STATIC/secret-static, and roles' keys: the last one that was handed out, with its token
               or HANDED_KEY ("NAME:SECRET") of the environment, for another server than this one
     objects   of every bucket: files below the directory given as first argument; PUT writes there
@@ -29,7 +30,8 @@ import threading
 import time
 import urllib.parse
 
-REGIONS = {"plain": "us-east-1", "far": "eu-west-1", "moved": "eu-west-1", "skewed": "us-east-1", "closed": "us-east-1"}
+REGIONS = {"plain": "us-east-1", "far": "eu-west-1", "moved": "eu-west-1", "skewed": "us-east-1", "closed": "us-east-1",
+           "curt": "us-east-1"}
 KEYS = {"STATIC": ("secret-static", None)}
 STATE = {"handed": 0, "uploads": {}, "meta": {}, "kept": 0}
 
@@ -51,6 +53,7 @@ class Refusal(Exception):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     skew = 0
+    most = None
 
     def log_message(self, *_):
         pass
@@ -65,7 +68,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:self.most])
+            self.close_connection |= len(body[:self.most]) < len(body)
 
     def new_key(self):
         STATE["handed"] += 1
@@ -120,7 +124,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             text = f"<?xml version='1.0'?><Error><Code>{refusal.code}</Code><Message>No</Message></Error>"
             return self.answer(refusal.status, text.encode(), **refusal.headers)
         finally:
-            self.skew = 0
+            self.skew, self.most = 0, None
 
     do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
 
@@ -171,6 +175,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             bucket, _, key = path[1:].partition("/")
         self.skew = 3600 if bucket == "skewed" else 0
+        self.most = 4 << 20 if bucket == "curt" else None
         if bucket not in REGIONS:
             raise Refusal(404, "NoSuchBucket")
         self.check(address, body, bucket)
