@@ -51,9 +51,12 @@ static int upload_check_answer(Upload *u, const S3Request *request, const HttpRe
         r = http_check_status(url, response->status, e);
         if (r == -EACCES)
                 return source_explain_s3(r, response->body.data, e);
+        if (s3_error_code(response->body.data, &code) < 0)
+                return -ENOMEM;
+        if (r == -EBADE && streq_ptr(code, "RequestTimeout")) /* what we sent came too slowly */
+                return -EBUSY;
         /* A multipart upload may fail after its status was sent. */
-        if (r == 0 && strstr(response->body.data, "<Error>") &&
-                        s3_error_code(response->body.data, &code) >= 0)
+        if (r == 0 && strstr(response->body.data, "<Error>"))
                 return error_set(e, ERROR_FAILED, -EBUSY, "%s could not be put together: %s", url,
                                 code ?: "no reason given");
         return r;

@@ -216,7 +216,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             if query["partNumber"] == "2" and not upload["lost"]:
                 upload["lost"] = True
-                raise Refusal(503, "SlowDown")
+                raise Refusal(400, "RequestTimeout") if "lost" in file.name else Refusal(503, "SlowDown")
             if "refused" in file.name:
                 raise Refusal(400, "EntityTooSmall")
             upload["parts"][int(query["partNumber"])] = body
