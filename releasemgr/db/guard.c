@@ -153,18 +153,20 @@ static int tell(char *text, char **ret) {
         return text ? 0 : -ENOMEM;
 }
 
-/* Who has the lock, for people. */
-static int lock_holder(Guard *g, char **ret) {
+int guard_lock_holder(const Guard *g, char **ret) {
         _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
         int r;
 
+        *ret = NULL;
         r = sql_select(g->sql, &rows, NULL,
-                        "SELECT id, user, host FROM information_schema.PROCESSLIST WHERE id = "
-                        "IS_USED_LOCK(%s)",
+                        "SELECT used.id, user, host FROM (SELECT IS_USED_LOCK(%s) AS id) used LEFT JOIN "
+                        "information_schema.PROCESSLIST p ON p.id = used.id WHERE used.id IS NOT NULL",
                         g->lock);
         if (r == -ECANCELED)
                 return r;
         if (r < 0 || sql_result_rows(rows) == 0)
+                return 0;
+        if (!sql_result_get(rows, 0, 1))
                 return tell(strdup("another session holds the lock of the database"), ret);
         return tell(text_format("connection %s (%s from %s) holds the lock of the database",
                                     sql_result_get(rows, 0, 0), sql_result_get(rows, 0, 1),
@@ -185,14 +187,15 @@ int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata
                         g->locked = true;
                         return 0;
                 }
-                r = lock_holder(g, &holder);
+                r = guard_lock_holder(g, &holder);
                 if (r < 0)
                         return r;
                 if (clock_monotonic() >= deadline) {
-                        r = error_set(e, ERROR_LOCKED, -EBUSY, "%s", holder);
+                        r = error_set(e, ERROR_LOCKED, -EBUSY, "%s",
+                                        holder ?: "another session holds the lock of the database");
                         return error_hint(e, r, "Another runner is at work; wait for it to end.");
                 }
-                if (waiting)
+                if (waiting && holder)
                         waiting(holder, userdata);
         }
 }

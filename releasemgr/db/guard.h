@@ -39,6 +39,10 @@ int guard_open(const SqlOptions *options, GuardNeed need, uint64_t deadline, Gua
 /* Takes the lock: 0, or -EBUSY (ERROR_LOCKED) where @deadline passed while somebody else held it. */
 int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata, Error *e);
 
+/* Who holds the lock now, for people: 0, with NULL where nobody does, or where it cannot be told; -ECANCELED or -ENOMEM.
+ * @ret is owned by the caller. */
+int guard_lock_holder(const Guard *g, char **ret);
+
 /* Who may hold the lock that a statement did not get, for people and as far as it can be told: 0, -ECANCELED or -ENOMEM.
  * @ret is owned by the caller. */
 int guard_blockers(const Guard *g, char **ret);

@@ -374,6 +374,17 @@ int migrator_state(Migrator *m, SchemaState *ret, Error *e) {
         return r < 0 ? r : state_from_records(&records, ret);
 }
 
+static int read_holder(Migrator *m, void *userdata, Error *e) {
+        int r = migrator_connect(m, e);
+
+        return r < 0 ? r : guard_lock_holder(&m->guard, userdata);
+}
+
+int migrator_lock_holder(Migrator *m, char **ret, Error *e) {
+        *ret = NULL;
+        return migrator_persist(m, read_holder, ret, e);
+}
+
 /* Versions that ran here and that this folder does not have. */
 static int plan_unknown(MigratorPlan *plan, const Records *records) {
         _cleanup_free_ bool *found = calloc(records->n_migrations + 1, sizeof(*found));

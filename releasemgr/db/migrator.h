@@ -80,6 +80,9 @@ const char *migrator_plan_newest(const MigratorPlan *plan);
 /* Adds to a plan what is known beforehand about the statements to be run. */
 int migrator_explain(Migrator *m, MigratorPlan *plan, Error *e);
 
+/* Who keeps migrations waiting now, for people; NULL: nobody that is known of. @ret is owned by the caller. */
+int migrator_lock_holder(Migrator *m, char **ret, Error *e);
+
 typedef struct MigratorProgress {
         const Migration *migration;
         unsigned statement; /* from 1; 0: the migration as a whole */

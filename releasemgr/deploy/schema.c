@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/fiber.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "deploy/schema.h"
 
 /* For a rollback: until the database must have answered. */
@@ -57,6 +58,8 @@ typedef struct Question {
         int release; /* whose contract migrations are asked about, too; -1: nobody's */
         SchemaState answer;
         char *contracts; /* the newest of those that did not run; NULL: all did */
+        bool locks;      /* are asked about, too */
+        char *holder;    /* who keeps migrations waiting now; NULL: nobody */
         Error error;
         Fiber *asker;
 } Question;
@@ -82,6 +85,10 @@ static int ask(void *userdata) {
         int r;
 
         r = migrator_new(q->options, &m);
+        if (r >= 0 && q->locks) {
+                free(q->holder); /* of the attempt before */
+                r = migrator_lock_holder(m, &q->holder, &q->error);
+        }
         if (r < 0)
                 return r;
         return q->release >= 0 ? ask_of_release(q, m) : migrator_state(m, &q->answer, &q->error);
@@ -172,10 +179,17 @@ static int ask_going_back(Deploy *d, Error *e) {
         return 0;
 }
 
+/* Whether the target needs more than @now has. */
+static bool will_migrate(const Deploy *d, const SchemaState *now) {
+        SchemaRange range = schema_range(d->bundle ? d->bundle->info->schema : NULL);
+
+        return range.needs && (!now->level || version_compare(range.needs, now->level) > 0);
+}
+
 /* The first attempt by itself, so that somebody who watches knows what the wait is for. */
 static int ask_patiently(Deploy *d, int release, Error *e) {
         MigratorOptions options = *d->o->migrator;
-        Question q = {.options = &options, .release = release};
+        Question q = {.options = &options, .release = release, .locks = d->lock};
         int r;
 
         options.deadline_usec = ONE_ATTEMPT_USEC;
@@ -187,6 +201,9 @@ static int ask_patiently(Deploy *d, int release, Error *e) {
                 r = ask(&q);
         }
         error_move(e, &q.error);
+        if (r >= 0 && q.holder && will_migrate(d, &q.answer))
+                progress_note(d->o->progress, "%s: migrations will wait for it", q.holder);
+        free(q.holder);
         if (r < 0)
                 return r;
         d->schema = q.answer;

@@ -8,6 +8,7 @@ import shutil
 import time
 
 import releases
+from servers import SOCKET
 from shop import KEYS, REPOSITORY
 
 AWS = pathlib.Path(__file__).resolve().parents[1] / "unit/fetch/aws.py"
@@ -311,6 +312,29 @@ def test_a_slow_database_is_asked_while_bytes_arrive(shop):
     done = activate.communicate()
     assert done.returncode == 0, done.stdout
     assert shop.current() == "releases/1.3.0"
+
+
+def test_who_keeps_migrations_waiting_is_told_before_the_download(shop):
+    def holder():
+        (found,), = shop.database.query("SELECT IS_USED_LOCK('releasemgr:shop')")
+        return None if found == "NULL" else found
+
+    shop.publish("1.1.0", schema=releases.PRICED)
+    shop.host.spawn("mariadb", "--no-defaults", f"--socket={SOCKET}", "-e",
+                    "SELECT GET_LOCK('releasemgr:shop', 0); SELECT SLEEP(300)")
+    shop.host.until(holder, what="the lock")
+    activate = shop.host.spawn("releasemgr", "--json", "activate", "1.1.0")
+    told = []
+    for event in map(json.loads, activate.stdout):
+        told.append(event)
+        if event["event"] == "done" and event["stage"] == "fetch":
+            break
+    notes = [event["text"] for event in told if event["event"] == "note"]
+    assert "another session holds the lock of the database: migrations will wait for it" in notes
+    shop.database.query(f"KILL CONNECTION {holder()}")
+    rest = activate.communicate()
+    assert activate.popen.returncode == 0, rest
+    assert shop.current() == "releases/1.1.0"
 
 
 def test_promotion_makes_the_patches(shop):
