@@ -6,7 +6,7 @@
 /* A piece is free once every reader has given it back, which it does by asking for the next one. */
 typedef struct Reader {
         uint64_t done; /* pieces given back */
-        bool has;      /* the one behind them */
+        size_t has;    /* how many it has of those behind them */
 } Reader;
 
 struct Queue {
@@ -127,8 +127,8 @@ static void give_back(Queue *q, Reader *reader) {
         bool wake;
 
         (void) pthread_mutex_lock(&q->mutex);
-        reader->done++;
-        reader->has = false;
+        reader->done += reader->has;
+        reader->has = 0;
         wake = queue_fill(q) <= q->capacity / 2;
         (void) pthread_mutex_unlock(&q->mutex);
         if (wake)
@@ -137,24 +137,34 @@ static void give_back(Queue *q, Reader *reader) {
                 q->on_room(q->userdata);
 }
 
+/* How many pieces from the next one on lie in a row without a gap: half of the ring at most, so that there is always room for
+ * the writer as well. */
+static size_t count_run(const Queue *q, const Reader *own, size_t *ret_size) {
+        size_t place = own->done % q->capacity, n = 0;
+
+        *ret_size = 0;
+        do
+                *ret_size += q->sizes[place + n++];
+        while (own->done + n < q->put && n < q->capacity / 2 && place + n < q->capacity &&
+                        *ret_size == n * q->piece_size);
+        return n;
+}
+
 int queue_get(Queue *q, unsigned reader, const void **ret, size_t *ret_size) {
         Reader *own = &q->readers[reader];
-        size_t place;
         int r;
 
-        if (own->has)
+        if (own->has > 0)
                 give_back(q, own);
         (void) pthread_mutex_lock(&q->mutex);
         while (!q->aborted && !q->closed && own->done == q->put)
                 (void) pthread_cond_wait(&q->more, &q->mutex);
         r = q->aborted ? -ECANCELED : own->done < q->put;
-        own->has = r > 0;
-        place = own->done % q->capacity;
+        if (r > 0)
+                own->has = count_run(q, own, ret_size);
         (void) pthread_mutex_unlock(&q->mutex);
-        if (r > 0) {
-                *ret = q->pieces + place * q->piece_size;
-                *ret_size = q->sizes[place];
-        }
+        if (r > 0)
+                *ret = q->pieces + own->done % q->capacity * q->piece_size;
         return r;
 }
 

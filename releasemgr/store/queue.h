@@ -34,8 +34,8 @@ int queue_put(Queue *q, const void *data, size_t size);
 /* The same, but -EAGAIN where the queue is full. */
 int queue_try_put(Queue *q, const void *data, size_t size);
 
-/* The next piece for reader @reader, blocking until there is one: 1, 0 at the end, -ECANCELED. It stays valid until that
- * reader asks again. */
+/* The next piece for reader @reader, or several that lie in a row, blocking until there is one: 1, 0 at the end, -ECANCELED.
+ * It stays valid until that reader asks again. */
 int queue_get(Queue *q, unsigned reader, const void **ret, size_t *ret_size);
 
 /* The two ends, as above. */
