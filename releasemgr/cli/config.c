@@ -48,7 +48,7 @@ static const struct {
                                 &value_rate, PLACE(max_rate)},
                 {{"Repository", "Deadline", "1h",
                                  "From a command's beginning, how long what failed to come is asked for "
-                                 "again"},
+                                 "again: at most five times, or ten where it broke off in the middle"},
                                 &value_span, PLACE(fetch_deadline_usec)},
                 {{"Repository", "S3Region", NULL,
                                  "The region of the bucket; AWS_REGION and the like, or us-east-1, where not "
