@@ -358,6 +358,9 @@ def test_pull_with_nothing_new_asks_almost_nothing(shop):
         ("/metadata/2.root.json", "404"), ("/metadata/timestamp.json", "304")], (asked, done.stdout)
     assert shop.host.unit("shop.service", "InvocationID", "MainPID") == unit
     assert len(shop.history()) == 1
+    # and a fleet does not do so all at a time
+    assert shop.host.unit("releasemgr-pull@shop.timer", "RandomizedDelayUSec", "AccuracyUSec") == {
+        "RandomizedDelayUSec": "1min", "AccuracyUSec": "10s"}
 
 
 def test_a_damaged_timestamp_is_fetched_anew(shop):

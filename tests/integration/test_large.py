@@ -4,7 +4,7 @@ not grow with it."""
 import os
 
 TREE = "/srv/trees/1.1.0"
-MEMORY_AT_MOST = {"publish": 160, "activate": 32, "verify": 32}  # MiB
+MEMORY_AT_MOST = {"publish": 160, "activate": 24, "verify": 24}  # MiB
 SANITIZED = "sanitized" in os.environ.get("RELEASEMGR_BUILD", "")
 
 

@@ -6,6 +6,8 @@ import pathlib
 import random
 import re
 import shutil
+import signal
+import time
 
 import build
 import pytest
@@ -95,6 +97,29 @@ def test_push_in_parts_and_activate_with_the_instances_role(shop, bucket):
     shop.releasemgr("activate", "1.1.0")
     assert shop.current() == "releases/1.1.0"
     assert handed(shop, imds) == 1
+
+
+def test_a_push_that_is_killed_is_taken_up_by_the_next(shop, bucket):
+    """At whatever moment: nobody is sent to what is not there yet, and what came whole is not sent again."""
+    push(shop)
+    shop.publish("1.1.0", "--patches=0", extra={"data.bin": random.Random(1).randbytes(40 << 20)})
+    command = ["releasemgr", "repo", "push", f"s3://{BUCKET}/shop", "--repo", REPOSITORY, "--s3-endpoint", ENDPOINT,
+               "--s3-path-style"]
+    killed = 0
+    for milliseconds in (30, 100, 200, 400):
+        process = shop.host.spawn(*command, env=KEYS)
+        time.sleep(milliseconds / 1000)  # some moment, or when it is over
+        process.signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.popen.returncode != 0
+        shop.releasemgr("list", "--refresh", env=KEYS)
+    assert killed > 0
+    whole = {name: (bucket / f"{name}._S3rver_object").stat().st_mtime_ns for name, content in objects(bucket).items()
+             if content == local(shop).get(name) and name.startswith("targets/")}
+    push(shop)
+    assert objects(bucket) == local(shop)
+    assert {name: (bucket / f"{name}._S3rver_object").stat().st_mtime_ns for name in whole} == whole
+    shop.releasemgr("activate", "1.1.0", env=KEYS)
 
 
 def test_the_timers_service_fetches_from_a_bucket(shop, bucket):
