@@ -215,7 +215,12 @@ static int fetch(Refresh *f, const UpdaterStep *step, Error *e) {
         if (r == -ENOENT || r == -EACCES) {
                 int missing = updater_feed_missing(f->updater, e);
 
-                if (missing < 0 && r == -EACCES)
+                if (missing < 0 && r == -ENOENT)
+                        return error_hint(e, missing,
+                                        "is %s the repository's address? metadata/ and targets/ stand below "
+                                        "it",
+                                        source_name(f->source));
+                if (missing < 0)
                         error_move(e, &why);
                 return missing;
         }

@@ -73,6 +73,9 @@ def test_tls_http2_and_certificates(world):
 def test_refusals_redirects_and_an_overload(world):
     """Only where they are allowed, and never to another scheme."""
     world.publish("1.1.0")
+    world.configure(f"[Repository]\nUrl={world.web.url}elsewhere/\n")
+    done = world.releasemgr("plan", check=False)
+    assert done.returncode == 1 and f"is {world.web.url}elsewhere/ the repository's address?" in done.stderr, done.stderr
     use(world, 8448)
     done = world.releasemgr("plan", check=False)
     assert done.returncode == 1 and "status 403" in done.stderr and "credentials" in done.stderr, done.stderr
@@ -98,7 +101,8 @@ def test_a_connection_that_breaks_under_http2(world):
     partial = lambda: sum(p.stat().st_blocks for p in world.host.path("/opt/shop/releases").glob(".partial-*"))  # noqa: E731
     activate = world.host.spawn("releasemgr", "--json", "activate", "1.1.0")
     for blocks in (2000, 8000):
-        world.host.until(lambda: partial() > blocks or activate.poll() is not None, what="the transfer")
+        world.host.until(lambda: partial() > blocks, what="the transfer")
+        assert activate.poll() is None
         world.host.run("pkill", "-KILL", "-f", "nginx: worker")
     done = activate.communicate()
     assert done.returncode == 0, done.stdout + done.stderr
