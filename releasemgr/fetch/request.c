@@ -22,8 +22,9 @@ static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
 /* Into what the reader waits with. */
 static size_t take_direct(HttpTransfer *t, const char *data, size_t size) {
         size = MIN_OF(size, t->wanted);
-        if (size > 0)
-                memcpy(t->into, data, size);
+        if (size == 0)
+                return 0;
+        memcpy(t->into, data, size);
         t->into += size;
         t->wanted -= size;
         return size;
