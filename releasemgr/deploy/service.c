@@ -134,15 +134,17 @@ static int judge_sockets(const Deploy *d, int r, Error *error, bool as_before, E
         return r;
 }
 
-int service_drain(Deploy *d, const char *spare, Error *e) {
+int service_drain(Deploy *d, const char *spare, uint64_t until, Error *e) {
         _cleanup_strv_ char **running = NULL;
         int n = 0, r;
 
         r = instances_running(d->o->bus, d->o->unit, &running, e);
         for (char **i = running; r >= 0 && i && *i; i++) {
+                uint64_t now = clock_monotonic();
+
                 if (streq_ptr(*i, spare))
                         continue;
-                r = instance_drain(d->o->bus, *i, d->o->drain_usec, e);
+                r = instance_drain(d->o->bus, *i, MIN_OF(d->o->drain_usec, until - MIN_OF(now, until)), e);
                 if (r > 0)
                         progress_warn(d->o->progress, "%s had not finished in time and was killed", *i);
                 if (r >= 0) /* how it ended concerns nobody any more */
@@ -152,14 +154,18 @@ int service_drain(Deploy *d, const char *spare, Error *e) {
         return r < 0 ? r : n;
 }
 
-/* Nobody serves until what is to come does. */
+/* Nobody serves until what is to come does. On the way back it must not be kept from that by what does not stop. */
 static int make_way(Deploy *d, Error *e) {
+        uint64_t now = clock_monotonic(), until = USEC_INFINITY;
+
+        if (d->back_usec > 0)
+                until = now + half_of_the_rest(now, start_deadline(d));
         error_clear(e);
         if (d->back_usec == 0)
                 d->touched = true;
         if (d->down_usec == 0)
-                d->down_usec = clock_monotonic();
-        return service_drain(d, NULL, e);
+                d->down_usec = now;
+        return service_drain(d, NULL, until, e);
 }
 
 /* What runs may hold the address of a socket that was closed meanwhile. Where the way leads back, it goes first then. */

@@ -18,8 +18,9 @@ int service_revert(Deploy *d, Error *e);
  * errno where it could not be judged. @report is set for 0 and 1, and for those alone. Suspends. */
 int service_prove(Deploy *d, const char *version, const UnitState *started, HealthReport *report, Error *e);
 
-/* Drains all instances but @spare (NULL: none is spared), also what is stopping already. Returns how many. Suspends. */
-int service_drain(Deploy *d, const char *spare, Error *e);
+/* Drains all instances but @spare (NULL: none is spared), also what is stopping already; what has not finished by @until
+ * (clock_monotonic()) is killed. Returns how many. Suspends. */
+int service_drain(Deploy *d, const char *spare, uint64_t until, Error *e);
 
 /* Whether two instances fit on the host, for a handover: -EBUSY where they do not. What is only slow is told, as is what
  * might not fit where the way leads back: that goes on. Suspends. */

@@ -78,7 +78,7 @@ static int drain_start(Deploy *d, Error *e) {
 
         r = deploy_unit(d->o, d->target, unit, e);
         if (r >= 0)
-                r = service_drain(d, unit, e);
+                r = service_drain(d, unit, USEC_INFINITY, e);
         if (r > 0)
                 progress_summary(d->o->progress, "%s drained in %s", d->from ?: "an old instance",
                                 span_to_text(clock_monotonic() - start, took));

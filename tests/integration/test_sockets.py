@@ -139,10 +139,12 @@ def test_closed_while_the_new_one_starts(echo):
     assert_well(echo, "2.0.0")
 
 
-def test_closed_within_the_soak(echo):
-    """What turns bad holds the address, so it has to go before the old one comes."""
-    echo.configure("[Health]\nSoak=60s\nIntervalMax=500ms\n", "60-soak.conf")
+@pytest.mark.parametrize("how", ["", "[Service]\nKillSignal=SIGCONT\n"])
+def test_closed_within_the_soak(echo, how):
+    """What turns bad holds the address, so it has to go before the old one comes; even where it does not want to."""
+    echo.configure("[Health]\nSoak=60s\nIntervalMax=500ms\nRevertDeadline=10s\n", "60-soak.conf")
     echo.publish("3.0.0", "turns-bad")
+    drop_in(echo, "echo@3.0.0.service", how)
     drop_in(echo, "echo@1.0.0.service", "[Service]\nExecStopPost=systemctl stop --no-block echo.socket\n")
     done = echo.releasemgr("activate", "--foreground", "3.0.0", check=False)
     assert done.returncode == 3 and "1.0.0 serves again" in done.stdout, done.stdout + done.stderr
