@@ -153,6 +153,8 @@ static int tell(char *text, char **ret) {
         return text ? 0 : -ENOMEM;
 }
 
+#define ANOTHER "another session holds the lock of the database"
+
 int guard_lock_holder(const Guard *g, char **ret) {
         _cleanup_(sql_result_free_p) SqlResult *rows = NULL;
         int r;
@@ -167,7 +169,7 @@ int guard_lock_holder(const Guard *g, char **ret) {
         if (r < 0 || sql_result_rows(rows) == 0)
                 return 0;
         if (!sql_result_get(rows, 0, 1))
-                return tell(strdup("another session holds the lock of the database"), ret);
+                return tell(strdup(ANOTHER), ret);
         return tell(text_format("connection %s (%s from %s) holds the lock of the database",
                                     sql_result_get(rows, 0, 0), sql_result_get(rows, 0, 1),
                                     sql_result_get(rows, 0, 2)),
@@ -191,12 +193,11 @@ int guard_lock(Guard *g, uint64_t deadline, GuardWaiting waiting, void *userdata
                 if (r < 0)
                         return r;
                 if (clock_monotonic() >= deadline) {
-                        r = error_set(e, ERROR_LOCKED, -EBUSY, "%s",
-                                        holder ?: "another session holds the lock of the database");
+                        r = error_set(e, ERROR_LOCKED, -EBUSY, "%s", holder ?: ANOTHER);
                         return error_hint(e, r, "Another runner is at work; wait for it to end.");
                 }
-                if (waiting && holder)
-                        waiting(holder, userdata);
+                if (waiting)
+                        waiting(holder ?: ANOTHER, userdata);
         }
 }
 
