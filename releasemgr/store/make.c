@@ -27,7 +27,7 @@ int make_failed(Error *e, int r, const char *path) {
 }
 
 /* A mode of its own for each entry costs as much as the entry does, so the first one of its kind tells of all. */
-static int check_mode(Make *m, unsigned kind, int parent, const char *name, mode_t mode) {
+static int check_mode(Make *m, MakeKind kind, int parent, const char *name, mode_t mode) {
         struct stat st;
 
         if (!m->looked[kind] && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -39,12 +39,13 @@ static int check_mode(Make *m, unsigned kind, int parent, const char *name, mode
 }
 
 static int make_file(Make *m, int parent, const char *name, const Entry *entry, int *ret_fd, Error *e) {
+        MakeKind kind = entry->executable ? MAKE_PROGRAM : MAKE_FILE;
         mode_t mode = entry->executable ? 0555 : 0444;
         _cleanup_close_ int fd = -1;
         int r;
 
         fd = fd_openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        r = fd < 0 ? -errno : check_mode(m, entry->executable, parent, name, mode);
+        r = fd < 0 ? -errno : check_mode(m, kind, parent, name, mode);
         if (r < 0)
                 return make_failed(e, r, entry->path);
         *ret_fd = TAKE_FD(fd);
@@ -52,7 +53,7 @@ static int make_file(Make *m, int parent, const char *name, const Entry *entry, 
 }
 
 static int make_directory(Make *m, int parent, const char *name, const Entry *entry, Error *e) {
-        int r = mkdirat(parent, name, 0555) < 0 ? -errno : check_mode(m, 2, parent, name, 0555);
+        int r = mkdirat(parent, name, 0555) < 0 ? -errno : check_mode(m, MAKE_DIRECTORY, parent, name, 0555);
 
         return r < 0 ? make_failed(e, r, entry->path) : 0;
 }

@@ -7,11 +7,18 @@
 #include "store/beneath.h"
 #include "store/entry.h"
 
+typedef enum MakeKind {
+        MAKE_FILE,
+        MAKE_PROGRAM,
+        MAKE_DIRECTORY,
+        _MAKE_KIND_MAX,
+} MakeKind;
+
 typedef struct Make {
         int dirfd;
         BeneathParent parent;
-        bool looked[3], altered[3]; /* whether the parent's ACL or set-group-ID bit alters the mode that we ask for: of
-                                       files, programs, directories */
+        bool looked[_MAKE_KIND_MAX];
+        bool altered[_MAKE_KIND_MAX]; /* the parent's ACL or set-group-ID bit alters the mode that we ask for */
 } Make;
 
 #define MAKE_INIT(fd_) ((Make){.dirfd = (fd_), .parent = BENEATH_PARENT_INIT(fd_)})
