@@ -213,7 +213,7 @@ static ssize_t transfer_receive(HttpTransfer *t, void *data, size_t size, Error 
 
         t->into = data;
         t->wanted = size;
-        while (r >= 0 && t->wanted == size && !t->done) {
+        while (r >= 0 && t->wanted == size && (t->paused || !t->done)) {
                 if (!t->paused) {
                         r = transfer_wait(t, e);
                         continue;
