@@ -96,7 +96,7 @@ def test_refusals_redirects_and_an_overload(world):
 
 def test_a_connection_that_breaks_under_http2(world):
     """The server's worker dies in mid-transfer, twice."""
-    world.publish("1.1.0", "--patches=0", extra={"data.bin": random.Random(1).randbytes(9 << 20)})
+    world.publish("1.1.0", "--patches=0", extra={"data.bin": random.Random(1).randbytes(24 << 20)})
     use(world, 8449)
     partial = lambda: sum(p.stat().st_blocks for p in world.host.path("/opt/shop/releases").glob(".partial-*"))  # noqa: E731
     activate = world.host.spawn("releasemgr", "--json", "activate", "1.1.0")
